@@ -1,0 +1,128 @@
+"""What an analysis needs to know, whether a definition file or command-line flags said it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Final
+
+from pydantic import Field, model_validator
+
+from promptarena.definitions.frozen import Frozen
+from promptarena.definitions.metric import Metric
+from promptarena.definitions.quantities import Margin
+
+__all__ = ["AnalysisPlan", "Design", "Guardrail", "Primary", "SegmentRule", "Spending", "Test"]
+
+NO_MARGIN: Final = Margin(value=0.0)
+
+
+class Test(StrEnum):
+    """What the primary must show."""
+
+    __test__ = False  # not a test case, whatever pytest thinks of its name
+
+    SUPERIORITY = "superiority"
+    NON_INFERIORITY = "non-inferiority"
+
+
+class Spending(StrEnum):
+    """How the type I error is spent over looks (Lan and DeMets 1983)."""
+
+    OBRIEN_FLEMING = "obrien-fleming"
+    POCOCK = "pocock"
+    HWANG_SHIH_DECANI = "hwang-shih-decani"
+
+
+class Primary(Frozen):
+    """The one metric on which the verdict rests."""
+
+    metric: str
+    test: Test = Test.SUPERIORITY
+    margin: Margin | None = None
+    """Needed for non-inferiority, and only there."""
+
+    @model_validator(mode="after")
+    def _margin_fits_test(self) -> Primary:
+        if (self.test is Test.NON_INFERIORITY) != (self.margin is not None):
+            raise ValueError("`margin` goes with `test: non-inferiority`, and that test needs one")
+        return self
+
+
+class Guardrail(Frozen):
+    """A metric that must not become worse than its margin (one-sided non-inferiority)."""
+
+    metric: str
+    margin: Margin = NO_MARGIN
+
+
+class SegmentRule(Frozen):
+    """A dimension whose every value is checked for harm to the primary."""
+
+    name: str
+    margin: Margin = NO_MARGIN
+
+
+class Design(Frozen):
+    """How many units, how many looks, how much error."""
+
+    expected: float | None = None
+    """The control's expected value of the primary."""
+    sd: Annotated[float, Field(gt=0)] | None = None
+    """Standard deviation of the primary's unit values; needed to size a metric that is not a rate."""
+    mde: Margin | None = None
+    """The smallest effect worth finding, absolute or relative to `expected`; always positive."""
+    power: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Two-sided; a half goes to each side."""
+    looks: tuple[float, ...] = (1.0,)
+    """Fractions of the planned information, increasing, the last one 1."""
+    spending: Spending = Spending.OBRIEN_FLEMING
+    gamma: float = -4.0
+    """The parameter of the Hwang-Shih-DeCani family; ignored by the others."""
+    critical_z: tuple[float, ...] | None = None
+    """Supplied boundaries, one a look, in place of `spending`."""
+    min_days: Annotated[int, Field(ge=0)] = 7
+    units: Annotated[int, Field(gt=0)] | None = None
+    """Planned total of units; computed from `expected`, `mde` and `power` where absent."""
+
+    @model_validator(mode="after")
+    def _looks_make_sense(self) -> Design:
+        increasing = all(a < b for a, b in zip((0.0, *self.looks), self.looks, strict=False))
+        if not self.looks or not increasing or self.looks[-1] != 1:
+            raise ValueError(
+                "`looks` are increasing fractions in (0, 1] that end in 1, such as [0.25, 0.5, 0.75, 1]"
+            )
+        if self.critical_z is not None and len(self.critical_z) != len(self.looks):
+            raise ValueError("`critical_z` has one boundary for each of `looks`")
+        return self
+
+
+class AnalysisPlan(Frozen):
+    """Everything an analysis is told before it sees data."""
+
+    experiment: str
+    """Name of the experiment, or of the file that is analysed."""
+    control: str
+    variants: tuple[str, ...] | None = None
+    """Declared variants, control included; `None`: whichever the data holds."""
+    weights: dict[str, float] | None = None
+    """Allocation by variant, summing to 1; `None`: unknown, so balance cannot be checked."""
+    metrics: tuple[Metric, ...]
+    primary: Primary
+    guardrails: tuple[Guardrail, ...] = ()
+    secondary: tuple[str, ...] = ()
+    segments: tuple[SegmentRule, ...] = ()
+    design: Design = Design()
+    preregistered: bool = False
+    """Whether a definition fixed all of this before the data; else the verdict says it was not."""
+
+    def metric(self, name: str) -> Metric:
+        """The metric of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric
+        raise KeyError(name)

@@ -1,0 +1,61 @@
+"""A metric: how facts about one unit become one number, and what the absence of facts means."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from promptarena.definitions.frozen import Frozen
+from promptarena.definitions.quantities import Duration
+
+__all__ = ["Absence", "Better", "Metric", "MetricKind"]
+
+
+class MetricKind(StrEnum):
+    """What is computed of a unit's facts; the readout then compares variants' means of it over units."""
+
+    RATE = "rate"
+    """1 if the unit had the fact at least once (any true value), else 0: a share of units."""
+    COUNT = "count"
+    """How many facts the unit has."""
+    SUM = "sum"
+    """The sum of the unit's values."""
+    MEAN = "mean"
+    """The mean of the unit's values; each unit weighs the same."""
+    RATIO = "ratio"
+    """Sum of one value over sum of another, both over all units (not a mean of units' ratios)."""
+    QUANTILE = "quantile"
+    """A quantile of all values, with units as clusters."""
+
+
+class Absence(StrEnum):
+    """What it means that a unit has no fact once its window has closed."""
+
+    ZERO = "zero"
+    MISSING = "missing"
+
+
+class Better(StrEnum):
+    HIGHER = "higher"
+    LOWER = "lower"
+
+
+class Metric(Frozen):
+    """A metric as resolved: everything the query layer and the readout need to know."""
+
+    name: str
+    kind: MetricKind
+    of: str
+    """The measurement, generation field or table column that is read."""
+    over: str | None = None
+    """The denominator of a ratio."""
+    q: float | None = None
+    """The quantile, in (0, 1)."""
+    better: Better = Better.HIGHER
+    absent: Absence
+    window: Duration | None = None
+    """Fixed length from first exposure; none for a plain table, whose rows are taken as they are."""
+    covariate: str | None = None
+    unit: str | None = None
+    """What one of it is called, such as ms or USD; for people only."""
+    source: Literal["measurement", "generation", "column"] = "column"

@@ -1,0 +1,89 @@
+"""Small written quantities: margins (`300`, `10%`), shares (`10%`, `.1`) and durations (`24h`, `7d`)."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Final
+
+from pydantic import BeforeValidator, PlainSerializer, model_validator
+
+from promptarena.definitions.frozen import Frozen
+
+__all__ = ["Duration", "Margin", "Share", "parse_duration", "parse_share"]
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[smhdw])")
+_PERCENT: Final = re.compile(r"(?P<number>[+-]?\d*\.?\d+)\s*%")
+
+
+class Margin(Frozen):
+    """How much worse is still acceptable. A plain number is in the metric's own unit; `%` is relative.
+
+    >>> Margin.model_validate("10%")
+    Margin(value=0.1, relative=True)
+    >>> Margin.model_validate(300)
+    Margin(value=300.0, relative=False)
+    """
+
+    value: float
+    """In the metric's unit, or a fraction of |control| when `relative`; never negative."""
+    relative: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read(cls, written: Any) -> Any:
+        if isinstance(written, str) and (match := _PERCENT.fullmatch(written.strip())):
+            return {"value": float(match["number"]) / 100, "relative": True}
+        if isinstance(written, int | float) and not isinstance(written, bool):
+            return {"value": float(written), "relative": False}
+        if isinstance(written, str):
+            raise ValueError(f"{written!r} is not a margin: write 300 (in the metric's unit) or 10%")
+        return written
+
+    @model_validator(mode="after")
+    def _not_negative(self) -> Margin:
+        if not 0 <= self.value < float("inf"):
+            raise ValueError("a margin is a finite number of zero or more")
+        return self
+
+    def __str__(self) -> str:
+        return f"{self.value:.4g}" if not self.relative else f"{self.value * 100:.4g}%"
+
+
+def parse_share(written: object) -> float:
+    """Read a share of traffic.
+
+    >>> parse_share("10%"), parse_share(0.5)
+    (0.1, 0.5)
+    """
+    if isinstance(written, str) and (match := _PERCENT.fullmatch(written.strip())):
+        share = float(match["number"]) / 100
+    elif isinstance(written, int | float) and not isinstance(written, bool):
+        share = float(written)
+    else:
+        raise ValueError(f"{written!r} is not a share: write 10% or 0.1")
+    if not 0 <= share <= 1:
+        raise ValueError(f"{written!r} is not a share: it must lie between 0% and 100%")
+    return share
+
+
+def parse_duration(written: object) -> timedelta:
+    """Read a duration.
+
+    >>> parse_duration("24h") == parse_duration("1d")
+    True
+    """
+    if isinstance(written, timedelta):
+        return written
+    if isinstance(written, str) and (match := _DURATION.fullmatch(written.strip())):
+        return timedelta(**{_UNITS[match["unit"]]: float(match["number"])})
+    raise ValueError(f"{written!r} is not a duration: write a number and a unit, such as 30s, 5m, 24h, 7d")
+
+
+Share = Annotated[float, BeforeValidator(parse_share)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(lambda duration: f"{duration.total_seconds():g}s", return_type=str),
+]

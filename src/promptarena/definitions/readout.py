@@ -1,0 +1,213 @@
+"""What an analysis returns: plain, frozen values that every face (text, JSON, Markdown, HTML) renders.
+
+`None` always means "not known" and comes with a note that says why; it never stands for zero. Intervals are
+(low, high); an unbounded side is `None`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = [
+    "Balance",
+    "Check",
+    "Comparison",
+    "DailyEffect",
+    "Interval",
+    "Look",
+    "LookPath",
+    "MetricReadout",
+    "Readout",
+    "SegmentEffect",
+    "Status",
+    "UnitCounts",
+    "Verdict",
+]
+
+Interval = tuple[float | None, float | None]
+
+
+class Status(StrEnum):
+    """The verdict's word."""
+
+    INVALID = "invalid"
+    HARMFUL = "harmful"
+    SHIP = "ship"
+    HOLD = "hold"
+    CONTINUE = "continue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One condition the verdict looked at."""
+
+    name: str
+    """Such as `balance`, `crossovers`, `harm`, `primary`, `guardrail`, `observed`, `days`, `segment`."""
+    passed: bool | None
+    """`None`: could not be told."""
+    text: str
+    """One sentence with the numbers, for people."""
+    metric: str | None = None
+    variant: str | None = None
+    numbers: dict[str, float | int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether the change should receive traffic, and why."""
+
+    status: Status
+    reasons: tuple[str, ...]
+    """Sentences with numbers, the decisive one first."""
+    variant: str | None = None
+    """The treatment that the status is about; `None` where it is about all of them."""
+    preregistered: bool
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """Sample ratio: units that arrived against units that the allocation promised."""
+
+    status: str
+    """`ok`, `mismatch`, or `unknown` where no weights are known."""
+    counts: dict[str, int]
+    expected: dict[str, float] | None
+    p_value: float | None
+    threshold: float
+    segments: dict[str, float] = field(default_factory=dict)
+    """p-value of variant x segment independence, by segment dimension."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitCounts:
+    """How rows became units."""
+
+    rows: int
+    units: int
+    repeated: int
+    """Units that had more than one row and were rolled up."""
+    crossovers: int
+    """Units seen in more than one variant; they stay in their first."""
+    crossovers_by_variant: dict[str, int] = field(default_factory=dict)
+    """By first variant."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One treatment against control on one metric."""
+
+    control_value: float | None
+    variant_value: float | None
+    difference: float | None
+    """variant - control, in the metric's unit."""
+    interval: Interval | None
+    relative_difference: float | None
+    """difference / |control|."""
+    relative_interval: Interval | None
+    standard_error: float | None
+    p_value: float | None
+    """Two-sided, of no difference."""
+    p_adjusted: float | None
+    """Adjusted over the comparisons of the same family; see `adjustment` of the readout."""
+    n_control: int
+    """Observed units, not assigned ones."""
+    n_variant: int
+    method: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DailyEffect:
+    """The effect among units first seen on one day."""
+
+    day: str
+    """ISO date, UTC."""
+    variant: str
+    difference: float | None
+    interval: Interval | None
+    control_value: float | None
+    variant_value: float | None
+    n_control: int
+    n_variant: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentEffect:
+    """The effect among units of one segment value."""
+
+    segment: str
+    value: str
+    variant: str
+    comparison: Comparison
+    harm_p_value: float | None
+    """One-sided p-value that the effect is worse than the segment's margin; `None`: not tested."""
+    harm_p_adjusted: float | None
+    """Benjamini-Hochberg over all segment values and treatments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricReadout:
+    """One metric, all treatments."""
+
+    name: str
+    kind: str
+    role: str
+    """`primary`, `guardrail`, `secondary` or `other`."""
+    better: str
+    unit: str | None = None
+    comparisons: dict[str, Comparison]
+    daily: tuple[DailyEffect, ...] = ()
+    segments: tuple[SegmentEffect, ...] = ()
+    margin: str | None = None
+    """As written, for a guardrail or a non-inferiority primary."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One analysis at which the trial could have stopped."""
+
+    fraction: float
+    """Information over the planned maximum."""
+    day: str | None
+    n: int
+    z: float | None
+    """Towards the good direction; `None` for a look still to come."""
+    critical_z: float
+    alpha_spent: float
+    """Cumulative, one side."""
+    crossed: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookPath:
+    """The sequential path of one treatment's primary against its boundary."""
+
+    variant: str
+    looks: tuple[Look, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readout:
+    """What an analysis returns."""
+
+    experiment: str
+    source: str
+    """What was read: a file, or the event log."""
+    control: str
+    variants: tuple[str, ...]
+    """Control first."""
+    primary: str
+    alpha: float
+    preregistered: bool
+    verdict: Verdict
+    balance: Balance
+    units: UnitCounts
+    metrics: dict[str, MetricReadout]
+    paths: tuple[LookPath, ...] = ()
+    days: int | None = None
+    """Whole cohort days; `None` where the data has no time."""
+    adjustment: str
+    """How `p_adjusted` was made."""
+    notes: tuple[str, ...] = ()

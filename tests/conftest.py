@@ -1,0 +1,30 @@
+"""What every test may use, and the rule that a skip is a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parent.parent
+_SHARED_DATA = _ROOT.parent / "shared" / "data"
+_ABSENT = "the shared data folder is absent"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real data that is not part of this project; without it the test is skipped."""
+    if not _SHARED_DATA.is_dir():
+        pytest.skip(_ABSENT)
+    return _SHARED_DATA
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip into a failure unless the shared data is what is missing."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and _ABSENT not in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} was skipped; only {_ABSENT!r} excuses that: {report.longrepr}"
+    return report
