@@ -62,6 +62,8 @@ class Verdict:
     """Sentences with numbers, the decisive one first."""
     variant: str | None = None
     """The treatment that the status is about; `None` where it is about all of them."""
+    by_variant: dict[str, Status] = field(default_factory=dict)
+    """What each treatment would be told on its own; empty where the data are invalid."""
     preregistered: bool
     checks: tuple[Check, ...] = ()
 
@@ -186,6 +188,12 @@ class LookPath:
 
     variant: str
     looks: tuple[Look, ...]
+    interval_label: str
+    """What the primary's interval is: always-valid, repeated, or stage-wise ordered after stopping."""
+    estimate: float | None = None
+    """Median-unbiased estimate after stopping; `None` while the trial runs."""
+    interval: Interval | None = None
+    """Stage-wise ordered interval after stopping; `None` while the trial runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,132 @@
+"""One treatment against control as a readout shows it: estimates, intervals, p-values and what to note."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from promptarena.analysis.estimates import ArmPair
+from promptarena.definitions.metric import Metric, MetricKind
+from promptarena.definitions.readout import Comparison
+from promptarena.stats.effects import Effect, Estimate, newcombe_interval
+from promptarena.stats.multiplicity import Method, adjust
+
+__all__ = ["compare", "with_adjusted"]
+
+_FEW_EVENTS: Final = 10
+"""Below this many events or non-events in an arm the normal interval of a rate misses its coverage."""
+
+_METHODS: Final = {
+    MetricKind.RATE: "difference of rates, normal interval with unpooled binomial variance",
+    MetricKind.RATIO: "difference of ratios of sums, delta method over units, Welch's t",
+}
+_MEANS: Final = "difference of unit means, Welch's t"
+
+
+def compare(pair: ArmPair, metric: Metric, alpha: float) -> Comparison:
+    """The fixed-horizon comparison: two-sided 1 - alpha intervals, and notes on all that could not be had."""
+    method = _METHODS.get(metric.kind, _MEANS)
+    if pair.effect is None:
+        return _unknown(pair, method, pair.problem or "no effect")
+    effect = pair.effect
+    notes: list[str] = []
+    if metric.kind is MetricKind.RATE and _few_events(effect):
+        return _few_events_comparison(pair, effect, alpha)
+    if effect.variance == 0:
+        note = "every unit has the same value in both variants, so the error of the difference is not known"
+        return replace(
+            _unknown(pair, method, note),
+            control_value=effect.control.value,
+            variant_value=effect.treatment.value,
+            difference=effect.difference,
+        )
+    relative, relative_interval = effect.relative_difference(), effect.relative_interval(alpha)
+    if effect.control.value <= 0:
+        notes.append(
+            "control is zero or below: relative differences are of its absolute value, or not defined"
+        )
+    if relative is not None and relative_interval is None:
+        notes.append("the relative interval is unbounded: control itself may be zero")
+    return Comparison(
+        control_value=effect.control.value,
+        variant_value=effect.treatment.value,
+        difference=effect.difference,
+        interval=effect.interval(alpha),
+        relative_difference=relative,
+        relative_interval=relative_interval,
+        standard_error=effect.standard_error,
+        p_value=effect.p_value(),
+        p_adjusted=None,
+        n_control=pair.n_control,
+        n_variant=pair.n_treatment,
+        method=method,
+        notes=tuple(notes),
+    )
+
+
+def with_adjusted(
+    comparisons: Mapping[tuple[str, str], Comparison], keys: Sequence[tuple[str, str]], method: Method
+) -> dict[tuple[str, str], Comparison]:
+    """The same comparisons, those named by `keys` with p-values adjusted as one family.
+
+    A comparison without a p-value is not a member: what could not be tested does not dilute the rest.
+    """
+    family = [key for key in keys if comparisons[key].p_value is not None]
+    adjusted = adjust([comparisons[key].p_value or 0.0 for key in family], method)
+    return {
+        **comparisons,
+        **{
+            key: replace(comparisons[key], p_adjusted=float(p))
+            for key, p in zip(family, adjusted, strict=True)
+        },
+    }
+
+
+def _unknown(pair: ArmPair, method: str, note: str) -> Comparison:
+    return Comparison(
+        control_value=None,
+        variant_value=None,
+        difference=None,
+        interval=None,
+        relative_difference=None,
+        relative_interval=None,
+        standard_error=None,
+        p_value=None,
+        p_adjusted=None,
+        n_control=pair.n_control,
+        n_variant=pair.n_treatment,
+        method=method,
+        notes=(note,),
+    )
+
+
+def _few_events(effect: Effect) -> bool:
+    arms: tuple[Estimate, Estimate] = (effect.control, effect.treatment)
+    return any(min(arm.value, 1 - arm.value) * arm.n < _FEW_EVENTS for arm in arms)
+
+
+def _few_events_comparison(pair: ArmPair, effect: Effect, alpha: float) -> Comparison:
+    control, treatment = effect.control, effect.treatment
+    interval = newcombe_interval(
+        treatment.value * treatment.n, treatment.n, control.value * control.n, control.n, alpha
+    )
+    pooled = (treatment.value * treatment.n + control.value * control.n) / (treatment.n + control.n)
+    spread = math.sqrt(pooled * (1 - pooled) * (1 / treatment.n + 1 / control.n))
+    p_value = 1.0 if spread == 0 else math.erfc(abs(effect.difference) / spread / math.sqrt(2))
+    return Comparison(
+        control_value=control.value,
+        variant_value=treatment.value,
+        difference=effect.difference,
+        interval=interval,
+        relative_difference=effect.relative_difference(),
+        relative_interval=None,
+        standard_error=None,
+        p_value=p_value,
+        p_adjusted=None,
+        n_control=pair.n_control,
+        n_variant=pair.n_treatment,
+        method="difference of rates, Newcombe's hybrid score interval, pooled score test (few events)",
+        notes=(f"fewer than {_FEW_EVENTS} events or non-events in a variant: no relative interval is given",),
+    )

@@ -1,0 +1,124 @@
+"""The verdict: evidence in, one word out, in the order that protects users first.
+
+`invalid`, `harmful`, `ship`, `hold`, `continue`: the first that applies. Every condition is a `Check` made
+elsewhere; this file only decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from promptarena.definitions.readout import Check, Status, Verdict
+
+__all__ = ["TreatmentEvidence", "decide"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreatmentEvidence:
+    """What is known of one treatment when the verdict is asked for."""
+
+    variant: str
+    effect: float
+    """Good-signed effect on the primary, to choose among several that may ship; 0 where unknown."""
+    harm: tuple[Check, ...]
+    """`passed=False`: shown to be harmful."""
+    primary: Check
+    """`True`: crossed the good way; `False`: crossed the bad way; `None`: neither."""
+    requirements: tuple[Check, ...]
+    """Guardrails, observed units, days, segments, selective absence: `False` bars from `ship`.
+
+    `None` bars only where the check itself says so by its name: see `_BARS_WHEN_UNKNOWN`.
+    """
+    unripe: tuple[Check, ...] = ()
+    """Requirements that more of the same data will meet (too few units or days)."""
+    final: bool
+    """Whether this was the last look."""
+    futile: bool = False
+    outlook: str
+    """What comes next, as a sentence: the date or the size of the next look."""
+
+
+# A guardrail that could not be tested has not passed; a missing time column only leaves a rule unchecked.
+_BARS_WHEN_UNKNOWN = frozenset({"guardrail", "observed"})
+
+
+def decide(
+    trust: Sequence[Check], treatments: Sequence[TreatmentEvidence], *, preregistered: bool
+) -> Verdict:
+    """The first status that applies, over all treatments.
+
+    With several treatments a harmful one is told before one that may ship, and each one's own status is in
+    `by_variant`. Among several that may ship the best on the primary is named.
+    """
+    checks = (*trust, *(check for treatment in treatments for check in _checks(treatment)))
+    broken = [check for check in trust if check.passed is False]
+    if broken:
+        return Verdict(
+            status=Status.INVALID,
+            reasons=_texts(broken),
+            preregistered=preregistered,
+            checks=checks,
+        )
+    statuses = {treatment.variant: _status(treatment) for treatment in treatments}
+    chosen = min(treatments, key=lambda t: (_ORDER.index(statuses[t.variant]), -t.effect))
+    status = statuses[chosen.variant]
+    others = [
+        f"{variant} on its own would be told `{other}`"
+        for variant, other in statuses.items()
+        if variant != chosen.variant
+    ]
+    caveats = [check.text for check in trust if check.passed is None]
+    return Verdict(
+        status=status,
+        reasons=(*_reasons(chosen, status), *others, *caveats),
+        variant=chosen.variant,
+        by_variant=statuses,
+        preregistered=preregistered,
+        checks=checks,
+    )
+
+
+_ORDER = [Status.HARMFUL, Status.SHIP, Status.HOLD, Status.CONTINUE]
+
+
+def _status(treatment: TreatmentEvidence) -> Status:
+    if any(check.passed is False for check in treatment.harm):
+        return Status.HARMFUL
+    if treatment.primary.passed and not _barring(treatment):
+        return Status.SHIP
+    if treatment.primary.passed is False or treatment.futile:
+        return Status.HOLD
+    if treatment.final and not treatment.unripe:
+        return Status.HOLD
+    return Status.CONTINUE
+
+
+def _barring(treatment: TreatmentEvidence) -> list[Check]:
+    return [
+        check
+        for check in (*treatment.requirements, *treatment.unripe)
+        if check.passed is False or (check.passed is None and check.name in _BARS_WHEN_UNKNOWN)
+    ]
+
+
+def _reasons(treatment: TreatmentEvidence, status: Status) -> tuple[str, ...]:
+    primary, barring = treatment.primary.text, _texts(_barring(treatment))
+    unknown = [c.text for c in treatment.requirements if c.passed is None and c.text not in barring]
+    match status:
+        case Status.HARMFUL:
+            return _texts(check for check in treatment.harm if check.passed is False)
+        case Status.SHIP:
+            return (primary, *_texts(check for check in treatment.requirements if check.passed), *unknown)
+        case Status.HOLD:
+            return (primary, *barring, *unknown)
+        case _:
+            return (primary, *barring, treatment.outlook, *unknown)
+
+
+def _checks(treatment: TreatmentEvidence) -> tuple[Check, ...]:
+    return (*treatment.harm, treatment.primary, *treatment.requirements, *treatment.unripe)
+
+
+def _texts(checks: Iterable[Check]) -> tuple[str, ...]:
+    return tuple(check.text for check in checks)
