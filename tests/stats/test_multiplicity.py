@@ -1,0 +1,52 @@
+"""Adjusted p-values equal statsmodels' and keep their error rates."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
+
+from promptarena.stats.multiplicity import Method, adjust
+
+_NAMES: dict[Method, str] = {"bonferroni": "bonferroni", "holm": "holm", "benjamini-hochberg": "fdr_bh"}
+p_lists = st.lists(st.floats(0, 1), min_size=1, max_size=20)
+
+
+@pytest.mark.parametrize("method", list(_NAMES))
+@given(p_values=p_lists)
+def test_adjusted_p_values_equal_statsmodels(method: Method, p_values: list[float]) -> None:
+    oracle = multipletests(p_values, method=_NAMES[method])[1]
+    np.testing.assert_allclose(adjust(p_values, method), oracle, atol=1e-12)
+
+
+@given(p_list=p_lists)
+def test_holm_lies_between_unadjusted_and_bonferroni(p_list: list[float]) -> None:
+    none, holm, bonferroni = (adjust(p_list, m) for m in ("none", "holm", "bonferroni"))
+    assert (none <= holm + 1e-15).all()
+    assert (holm <= bonferroni + 1e-15).all()
+
+
+def test_no_p_values_adjust_to_none() -> None:
+    assert len(adjust([], "holm")) == 0
+
+
+@pytest.mark.parametrize("bad", [[-0.1], [1.1], [float("nan")]])
+def test_what_is_not_a_p_value_is_refused(bad: list[float]) -> None:
+    with pytest.raises(ValueError, match=r"\[0, 1\]"):
+        adjust(bad, "holm")
+
+
+def test_error_rates_hold_in_simulation() -> None:
+    rng = np.random.default_rng(11)
+    runs, alpha = 4_000, 0.05
+    null = rng.uniform(size=(runs, 10))
+    # Two real effects among ten for the false discovery rate; their p-values are near zero.
+    mixed = np.concatenate([rng.uniform(size=(runs, 2)) ** 8, rng.uniform(size=(runs, 8))], axis=1)
+    family_wise = np.mean([(adjust(p, "holm") < alpha).any() for p in null])
+    rejected = np.array([adjust(p, "benjamini-hochberg") < alpha for p in mixed])
+    discoveries = np.mean(rejected[:, 2:].sum(axis=1) / np.maximum(rejected.sum(axis=1), 1))
+    slack = 2 * np.sqrt(alpha * (1 - alpha) / runs)
+    assert family_wise <= alpha + slack
+    assert discoveries <= alpha * 0.8 + slack
