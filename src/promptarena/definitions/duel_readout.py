@@ -1,0 +1,205 @@
+"""What a duel returns: plain, frozen values that every face renders. `None` means "not known", never zero."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from promptarena.definitions.readout import Interval
+
+__all__ = [
+    "CheckDifference",
+    "CheckRate",
+    "CheckReadout",
+    "DuelReadout",
+    "Gate",
+    "GateCondition",
+    "GateStatus",
+    "JudgeReadout",
+    "PairReadout",
+    "RankedVariant",
+    "Ranking",
+]
+
+
+class GateStatus(StrEnum):
+    """Whether a change may go on towards users."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    """The cases do not tell at the declared error: neither passed nor failed."""
+    INVALID = "invalid"
+    """Nothing may be concluded: too little was judged, or position decided rather than the answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairReadout:
+    """One variant against another, over all cases."""
+
+    variant: str
+    against: str
+    win_rate: float | None
+    """Mean over decided cases of 1 for a win of `variant`, 1/2 for a tie, 0 for a loss."""
+    interval: Interval | None
+    """Of the win rate, over cases, at the duel's `confidence`."""
+    wins: int
+    """Cases won by `variant`."""
+    losses: int
+    ties: int
+    conflicts: int
+    """Cases whose two display orders disagree, whatever was then made of them."""
+    unscored: int
+    """Verdicts that could not be read; neither a tie nor a loss."""
+    first_position_rate: float | None
+    """Share of decisive verdicts that went to the answer shown first, among cases judged in both orders;
+    1/2 without bias. None: no case was judged in both orders."""
+    first_position_interval: Interval | None
+    conflict_rate: float | None
+    """Conflicts over cases judged in both orders."""
+    conflict_interval: Interval | None
+    both_orders: int
+    """Cases with a readable verdict in both display orders."""
+    consistent: int
+    """Of those, cases where both orders say the same."""
+    first_both: int
+    """Of those, cases where the answer shown first won both times."""
+    second_both: int
+    """Of those, cases where the answer shown second won both times."""
+    missing: int
+    """Cases without an outcome; the gate counts them against the variant."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeReadout:
+    """How the judge behaved over all pairs; intervals are clustered by case."""
+
+    verdicts: int
+    """Verdicts on file for the pairs of this duel."""
+    unscored: int
+    repeated: int
+    """Verdicts beyond the first on the same case in the same order; the majority of them counts once."""
+    both_orders: int
+    """Pairs of a case judged readably in both orders."""
+    consistent: int
+    conflicts: int
+    first_both: int
+    second_both: int
+    conflict_rate: float | None
+    conflict_interval: Interval | None
+    first_position_rate: float | None
+    first_position_interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankedVariant:
+    """A variant's place among more than two."""
+
+    variant: str
+    rating: float
+    """Bradley-Terry strength; the mean variant has 1000, and 400 more is ten to one against it."""
+    interval: Interval
+    average_win_rate: float
+    """Mean over opponents of the share won against each, ties half."""
+    comparisons: int
+    """Verdicts it took part in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """All variants on one scale."""
+
+    variants: tuple[RankedVariant, ...]
+    """Strongest first; empty where the comparisons do not place all variants on one scale."""
+    method: str
+    note: str | None = None
+    """Why `variants` is empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRate:
+    """How often a variant's outputs pass a check."""
+
+    passed: int
+    failed: int
+    missing: int
+    """Cases without an output, or whose check lacked its expected value."""
+    pass_rate: float | None
+    """passed / (passed + failed)."""
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckDifference:
+    """A variant's pass rate less the control's, over the cases where both are known."""
+
+    difference: float | None
+    interval: Interval | None
+    cases: int
+    only_variant: int
+    """Cases that only the variant passes."""
+    only_control: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReadout:
+    """One check over all variants."""
+
+    name: str
+    rates: dict[str, CheckRate]
+    differences: dict[str, CheckDifference] = field(default_factory=dict)
+    """By treatment; empty without a control."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateCondition:
+    """One thing the gate asked of one treatment."""
+
+    name: str
+    """`win_rate`, `judge`, or `check: NAME`."""
+    variant: str
+    status: GateStatus
+    text: str
+    """One sentence with the numbers, for people."""
+    value: float | None
+    """The estimate, cases with an outcome only."""
+    low: float | None
+    """One-sided lower bound at the gate's alpha, missing cases counted against the variant."""
+    high: float | None
+    """One-sided upper bound at the gate's alpha, missing cases counted for the variant."""
+    threshold: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """May the change go on? All treatments must pass all conditions."""
+
+    status: GateStatus
+    reasons: tuple[str, ...]
+    """Sentences with numbers, the decisive ones first."""
+    alpha: float
+    """Probability, for each treatment, that one no better than its thresholds passes."""
+    conditions: tuple[GateCondition, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuelReadout:
+    """Everything a duel found."""
+
+    duel: str
+    cases: int
+    variants: tuple[str, ...]
+    control: str | None
+    conflict_rule: str
+    """`tie`, `average` or `drop`: what a case counts for where its two orders disagree."""
+    confidence: float
+    """Of every interval here."""
+    pairs: tuple[PairReadout, ...]
+    """Each pair once; treatments against control where there is one, else in the order of the file."""
+    judge: JudgeReadout | None
+    ranking: Ranking | None
+    """None for two variants, or without verdicts."""
+    checks: tuple[CheckReadout, ...] = ()
+    gate: Gate | None = None
+    notes: tuple[str, ...] = ()
