@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from promptarena.definitions.frozen import Frozen
+from promptarena.definitions.frozen import Frozen, Shorthand, mistake
 from promptarena.definitions.metric import Metric
-from promptarena.definitions.quantities import Margin
+from promptarena.definitions.quantities import Margin, Number, Share, Whole
 
 __all__ = ["AnalysisPlan", "Design", "Guardrail", "Primary", "SegmentRule", "Spending", "Test"]
 
@@ -33,8 +33,10 @@ class Spending(StrEnum):
     HWANG_SHIH_DECANI = "hwang-shih-decani"
 
 
-class Primary(Frozen):
+class Primary(Shorthand):
     """The one metric on which the verdict rests."""
+
+    shorthand: ClassVar[str] = "metric"
 
     metric: str
     test: Test = Test.SUPERIORITY
@@ -43,20 +45,35 @@ class Primary(Frozen):
 
     @model_validator(mode="after")
     def _margin_fits_test(self) -> Primary:
-        if (self.test is Test.NON_INFERIORITY) != (self.margin is not None):
-            raise ValueError("`margin` goes with `test: non-inferiority`, and that test needs one")
+        both = ("test", "margin")
+        if self.test is Test.NON_INFERIORITY and self.margin is None:
+            raise mistake(
+                "The test `non-inferiority` needs a `margin`: how much worse is still acceptable.",
+                involving=both,
+                hint="Add `margin: 2%`, or a plain number in the metric's unit.",
+            )
+        if self.test is Test.SUPERIORITY and self.margin is not None:
+            raise mistake(
+                "A `margin` goes with `test: non-inferiority`; a superiority test has none.",
+                field="margin",
+                involving=both,
+            )
         return self
 
 
-class Guardrail(Frozen):
+class Guardrail(Shorthand):
     """A metric that must not become worse than its margin (one-sided non-inferiority)."""
+
+    shorthand: ClassVar[str] = "metric"
 
     metric: str
     margin: Margin = NO_MARGIN
 
 
-class SegmentRule(Frozen):
+class SegmentRule(Shorthand):
     """A dimension whose every value is checked for harm to the primary."""
+
+    shorthand: ClassVar[str] = "name"
 
     name: str
     margin: Margin = NO_MARGIN
@@ -65,35 +82,51 @@ class SegmentRule(Frozen):
 class Design(Frozen):
     """How many units, how many looks, how much error."""
 
-    expected: float | None = None
+    expected: Number | None = None
     """The control's expected value of the primary."""
-    sd: Annotated[float, Field(gt=0)] | None = None
+    sd: Annotated[Number, Field(gt=0)] | None = None
     """Standard deviation of the primary's unit values; needed to size a metric that is not a rate."""
     mde: Margin | None = None
     """The smallest effect worth finding, absolute or relative to `expected`; always positive."""
-    power: Annotated[float, Field(gt=0, lt=1)] = 0.8
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    power: Annotated[Number, Field(gt=0, lt=1)] = 0.8
+    alpha: Annotated[Number, Field(gt=0, lt=0.5)] = 0.05
     """Two-sided; a half goes to each side."""
-    looks: tuple[float, ...] = (1.0,)
+    looks: tuple[Share, ...] = (1.0,)
     """Fractions of the planned information, increasing, the last one 1."""
     spending: Spending = Spending.OBRIEN_FLEMING
-    gamma: float = -4.0
+    gamma: Number = -4.0
     """The parameter of the Hwang-Shih-DeCani family; ignored by the others."""
-    critical_z: tuple[float, ...] | None = None
+    critical_z: tuple[Annotated[Number, Field(gt=0)], ...] | None = None
     """Supplied boundaries, one a look, in place of `spending`."""
-    min_days: Annotated[int, Field(ge=0)] = 7
-    units: Annotated[int, Field(gt=0)] | None = None
+    min_days: Annotated[Whole, Field(ge=0)] = 7
+    units: Annotated[Whole, Field(gt=0)] | None = None
     """Planned total of units; computed from `expected`, `mde` and `power` where absent."""
 
-    @model_validator(mode="after")
-    def _looks_make_sense(self) -> Design:
-        increasing = all(a < b for a, b in zip((0.0, *self.looks), self.looks, strict=False))
-        if not self.looks or not increasing or self.looks[-1] != 1:
+    @field_validator("mde")
+    @classmethod
+    def _effect_is_positive(cls, mde: Margin | None) -> Margin | None:
+        if mde is not None and mde.value == 0:
+            raise ValueError("an effect of zero cannot be found with any number of units; `mde` is positive")
+        return mde
+
+    @field_validator("looks")
+    @classmethod
+    def _looks_make_sense(cls, looks: tuple[float, ...]) -> tuple[float, ...]:
+        increasing = all(a < b for a, b in zip((0.0, *looks), looks, strict=False))
+        if not looks or not increasing or looks[-1] != 1:
             raise ValueError(
                 "`looks` are increasing fractions in (0, 1] that end in 1, such as [0.25, 0.5, 0.75, 1]"
             )
+        return looks
+
+    @model_validator(mode="after")
+    def _one_boundary_a_look(self) -> Design:
         if self.critical_z is not None and len(self.critical_z) != len(self.looks):
-            raise ValueError("`critical_z` has one boundary for each of `looks`")
+            raise mistake(
+                f"`critical_z` has one boundary a look; found {len(self.critical_z)} for {len(self.looks)}.",
+                field="critical_z",
+                involving=("critical_z", "looks"),
+            )
         return self
 
 

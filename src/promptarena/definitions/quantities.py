@@ -4,17 +4,34 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, PlainSerializer, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from promptarena.definitions.frozen import Frozen
 
-__all__ = ["Duration", "Margin", "Share", "parse_duration", "parse_share"]
+__all__ = ["Duration", "Margin", "Number", "Share", "Whole", "parse_duration", "parse_share"]
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION: Final = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[smhdw])")
 _PERCENT: Final = re.compile(r"(?P<number>[+-]?\d*\.?\d+)\s*%")
+_PERCENT_SCHEMA: Final = r"^\s*\+?\d*\.?\d+\s*%\s*$"
+_DURATION_SCHEMA: Final = r"^\s*\d+(\.\d+)?\s*[smhdw]\s*$"
+
+
+def _hundredth(number: str) -> float:
+    """Exact, so that 0.1% and 0.001 are one number."""
+    return float(Decimal(number) / 100)
 
 
 class Margin(Frozen):
@@ -34,7 +51,7 @@ class Margin(Frozen):
     @classmethod
     def _read(cls, written: Any) -> Any:
         if isinstance(written, str) and (match := _PERCENT.fullmatch(written.strip())):
-            return {"value": float(match["number"]) / 100, "relative": True}
+            return {"value": _hundredth(match["number"]), "relative": True}
         if isinstance(written, int | float) and not isinstance(written, bool):
             return {"value": float(written), "relative": False}
         if isinstance(written, str):
@@ -47,6 +64,19 @@ class Margin(Frozen):
             raise ValueError("a margin is a finite number of zero or more")
         return self
 
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {
+            "description": "A number in the metric's own unit, or a percentage of the control's value.",
+            "anyOf": [
+                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": _PERCENT_SCHEMA},
+                handler(core_schema),
+            ],
+        }
+
     def __str__(self) -> str:
         return f"{self.value:.4g}" if not self.relative else f"{self.value * 100:.4g}%"
 
@@ -58,7 +88,7 @@ def parse_share(written: object) -> float:
     (0.1, 0.5)
     """
     if isinstance(written, str) and (match := _PERCENT.fullmatch(written.strip())):
-        share = float(match["number"]) / 100
+        share = _hundredth(match["number"])
     elif isinstance(written, int | float) and not isinstance(written, bool):
         share = float(written)
     else:
@@ -81,9 +111,31 @@ def parse_duration(written: object) -> timedelta:
     raise ValueError(f"{written!r} is not a duration: write a number and a unit, such as 30s, 5m, 24h, 7d")
 
 
-Share = Annotated[float, BeforeValidator(parse_share)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+"""A finite number; neither text nor true and false."""
+Whole = Annotated[int, Field(strict=True)]
+Share = Annotated[
+    float,
+    BeforeValidator(parse_share),
+    WithJsonSchema(
+        {
+            "description": "A share, such as 10% or 0.1.",
+            "anyOf": [
+                {"type": "number", "minimum": 0, "maximum": 1},
+                {"type": "string", "pattern": _PERCENT_SCHEMA},
+            ],
+        }
+    ),
+]
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     PlainSerializer(lambda duration: f"{duration.total_seconds():g}s", return_type=str),
+    WithJsonSchema(
+        {
+            "description": "A duration, such as 30s, 5m, 24h, 7d.",
+            "type": "string",
+            "pattern": _DURATION_SCHEMA,
+        }
+    ),
 ]
