@@ -117,8 +117,8 @@ def first_position_rate(
 ) -> Proportion | None:
     """Share of decisive verdicts that went to the answer shown first; None where every verdict is a tie.
 
-    Over pairs that were all judged in both orders it is 1/2 for a judge without position bias, however unequal the
-    answers are: who is shown first in one verdict is shown second in the other.
+    Over pairs that were all judged in both orders it is 1/2 for a judge without position bias, however
+    unequal the answers are: who is shown first in one verdict is shown second in the other.
 
     >>> bias = first_position_rate([1, 1, 1, 0, 0.5], cases=[1, 1, 2, 2, 3])
     >>> bias.value if bias else None

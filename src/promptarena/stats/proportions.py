@@ -42,11 +42,11 @@ def proportion(
 ) -> Proportion:
     """The mean of scores in [0, 1] with Wilson's interval for clustered and fractional scores.
 
-    Wilson's interval is every theta with (p - theta)^2 <= z^2 d theta (1 - theta) / n, where the design effect d is
-    the variance of the mean over that of n independent yes-or-no answers: above 1 where the scores of a cluster
-    agree, below 1 where scores of 1/2 (ties) are common. d is computed with one more cluster of all ones and one
-    of all zeros, so that scores which happen to be all alike do not claim to be without error; for independent
-    yes-or-no answers d is exactly 1 and the interval exactly Wilson's.
+    Wilson's interval is every theta with (p - theta)^2 <= z^2 d theta (1 - theta) / n, where the design
+    effect d is the variance of the mean over that of n independent yes-or-no answers: above 1 where the
+    scores of a cluster agree, below 1 where scores of 1/2 (ties) are common. d is computed with one more
+    cluster of all ones and one of all zeros, so that scores which happen to be all alike do not claim to be
+    without error; for independent yes-or-no answers d is exactly 1 and the interval exactly Wilson's.
 
     >>> audit = proportion([1, 1, 1, 1, 1, 1, 0, 0])
     >>> audit.value, round(audit.low, 2), round(audit.high, 2)
@@ -54,16 +54,16 @@ def proportion(
 
     Args:
         scores: shape (n,), each in [0, 1].
-        clusters: shape (n,), what scores have in common (a case); scores of different clusters are independent.
-            None: every score is its own cluster.
+        clusters: shape (n,), what scores have in common (a case); scores of different clusters are
+            independent. None: every score is its own cluster.
         confidence: of the two-sided interval, in (0, 1).
 
     Raises:
         ValueError: no scores, a score outside [0, 1] or not finite, shapes that differ.
 
-    Source: Wilson (1927) for the interval; Franco, Little, Louis and Slud (2019), J. Survey Statistics and Methodology
-        7(3), "modified Wilson" with the effective sample size; the two added clusters after Bonett and Price (2012),
-        J. Educational and Behavioral Statistics 37(4).
+    Source: Wilson (1927) for the interval; Franco, Little, Louis and Slud (2019), J. Survey Statistics and
+        Methodology 7(3), "modified Wilson" with the effective sample size; the two added clusters after
+        Bonett and Price (2012), J. Educational and Behavioral Statistics 37(4).
     """
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 1 or len(values) == 0:
@@ -73,7 +73,8 @@ def proportion(
     sums, sizes = values, np.ones_like(values)
     if clusters is not None:
         codes = cluster_codes(clusters, len(values))
-        sums, sizes = np.bincount(codes, weights=values), np.bincount(codes).astype(np.float64)
+        sums = np.asarray(np.bincount(codes, weights=values), dtype=np.float64)
+        sizes = np.asarray(np.bincount(codes), dtype=np.float64)
     z2 = normal_quantile(confidence) ** 2
     n, mean = len(values), float(values.mean())
     effective = n / _design_effect(sums, sizes)
@@ -89,9 +90,9 @@ def proportion(
 def cautious_bounds(found: Proportion, *, alpha: float) -> tuple[float, float]:
     """One-sided bounds, each at error alpha, for a decision that must not err more often than declared.
 
-    Clopper and Pearson's bounds with the effective number of answers. Wilson's interval is right on average but,
-    answers being whole, now and then errs more often than it says (50 even duels: 3.2% above where 2.5% was
-    declared); these never do for yes-or-no answers.
+    Clopper and Pearson's bounds with the effective number of answers. Wilson's interval is right on average
+    but, answers being whole, now and then errs more often than it says (50 even duels: 3.2% above where
+    2.5% was declared); these never do for yes-or-no answers.
 
     >>> low, high = cautious_bounds(proportion([1, 1, 1, 1, 1, 1, 0, 0]), alpha=0.025)
     >>> round(low, 4), round(high, 4)
