@@ -113,10 +113,14 @@ def stratified(parts: Sequence[Estimate], weights: Sequence[float]) -> Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A treatment against control, two independent arms."""
+    """A treatment against control: two arms, independent unless a covariance is given."""
 
     control: Estimate
     treatment: Estimate
+    covariance: float = 0.0
+    """Of the two estimates; not zero where both were adjusted towards the same covariates' mean."""
+    own_df: float | None = None
+    """Degrees of freedom of the difference where they are not Welch's of the two estimates."""
 
     @property
     def difference(self) -> float:
@@ -126,7 +130,7 @@ class Effect:
     @property
     def variance(self) -> float:
         """Of the difference."""
-        return self.treatment.variance + self.control.variance
+        return max(self.treatment.variance + self.control.variance - 2 * self.covariance, 0.0)
 
     @property
     def standard_error(self) -> float:
@@ -135,7 +139,9 @@ class Effect:
 
     @property
     def df(self) -> float:
-        """Welch's degrees of freedom (Welch 1947; Satterthwaite 1946, eq. 17)."""
+        """Welch's degrees of freedom (Welch 1947; Satterthwaite 1946, eq. 17), unless given."""
+        if self.own_df is not None:
+            return self.own_df
         return _satterthwaite(
             [self.treatment.variance, self.control.variance], [self.treatment.df, self.control.df]
         )
@@ -181,7 +187,7 @@ class Effect:
             abs(self.control.value),
             self.variance,
             self.control.variance,
-            -sign * self.control.variance,
+            sign * (self.covariance - self.control.variance),
             critical(alpha, self.df),
         )
 
@@ -264,8 +270,8 @@ def margin_contrast(effect: Effect, margin: float, *, relative: bool, higher_is_
     pieces = [treatment.variance, weight**2 * control.variance]
     return Contrast(
         good * treatment.value + weight * control.value,
-        sum(pieces),
-        _satterthwaite(pieces, [treatment.df, control.df]),
+        max(sum(pieces) + 2 * good * weight * effect.covariance, 0.0),
+        _satterthwaite(pieces, [treatment.df, control.df]) if effect.own_df is None else effect.own_df,
     )
 
 
