@@ -1,0 +1,276 @@
+"""A duel as declared: a dataset, variants with their recorded outputs, a judge, checks and a gate.
+
+    duel: refunds
+    dataset: golden.jsonl                     # or {file, id: question_id, ...}
+    variants:
+      control: {outputs: answers/control.jsonl}
+      treatment: {outputs: answers/treatment.jsonl}
+    judge: {recorded: verdicts.csv}           # columns id, first, second, verdict
+    checks: [{not-contains: as an AI}, {length: {max: 120, unit: words}}]
+    gate: {win_rate: {above: 0.5}, checks: {all: {margin: 2%}}}
+
+File names are relative to the definition. Ids and verdicts are compared as text: `1` and `"1"` are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from promptarena.definitions.checks import ColumnValue, OutputCheck, Text
+from promptarena.definitions.document import read_document
+from promptarena.definitions.frozen import Frozen, Shorthand, mistake
+from promptarena.definitions.quantities import Share
+from promptarena.definitions.validation import Mistakes, validate
+
+__all__ = [
+    "CheckRule",
+    "ConflictRule",
+    "DatasetSource",
+    "Duel",
+    "DuelVariant",
+    "GateRule",
+    "Judge",
+    "OutputsSource",
+    "RecordedVerdicts",
+    "TableSource",
+    "VerdictValues",
+    "WinRateRule",
+    "load_duel",
+    "referenced_columns",
+]
+
+
+def _as_list(written: Any) -> Any:
+    return written if isinstance(written, list | tuple) else (written,)
+
+
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_as_list)]
+"""One text or a list of them."""
+
+
+class ConflictRule(StrEnum):
+    """What a case counts for whose two display orders disagree."""
+
+    TIE = "tie"
+    """A tie: a win needs both orders (the cautious rule of MT-Bench)."""
+    AVERAGE = "average"
+    """The mean of its two scores: a win and a tie are 3/4. The win rate is then a mean of quarters."""
+    DROP = "drop"
+    """Nothing: the case is left out of the win rate and the ranking."""
+
+
+class TableSource(Shorthand):
+    """A file of records: JSONL (.jsonl, .ndjson), CSV (.csv, .tsv) or a YAML list (.yaml, .yml), in UTF-8."""
+
+    shorthand: ClassVar[str] = "file"
+    file: Annotated[str, Field(min_length=1)]
+    id: str = "id"
+    """The column that holds the case's id."""
+    where: Annotated[dict[str, Texts], Field(default_factory=dict)]
+    """Only records whose column holds this text, or one of these."""
+
+
+class DatasetSource(TableSource):
+    """The golden dataset; each record is a case."""
+
+    input: str | None = None
+    """The column of the input; where it is named, every case must have one."""
+
+
+class OutputsSource(TableSource):
+    """A variant's recorded outputs, one for each case."""
+
+    output: str = "output"
+    """The column of the output. JSON null is a missing output, an empty text is an output."""
+
+
+class DuelVariant(Frozen):
+    """One of the contestants."""
+
+    outputs: OutputsSource | None = None
+    """Needed for checks; verdicts alone do without."""
+
+
+class VerdictValues(Frozen):
+    """Which texts in the verdict column mean what. A variant's name always means that variant."""
+
+    first: Texts = ("first", "a", "1")
+    second: Texts = ("second", "b", "2")
+    tie: Texts = ("tie", "draw", "equal")
+
+    @model_validator(mode="after")
+    def _no_text_means_two_things(self) -> VerdictValues:
+        names = ("first", "second", "tie")
+        written = [text.casefold() for name in names for text in set(getattr(self, name))]
+        if len(set(written)) != len(written):
+            raise mistake("The same text stands for two verdicts.", involving=names)
+        return self
+
+
+class RecordedVerdicts(TableSource):
+    """Pairwise verdicts on file: one record for each case and display order."""
+
+    first: str = "first"
+    """The column that names the variant shown first."""
+    second: str = "second"
+    """The column that names the variant shown second."""
+    verdict: str = "verdict"
+    """The column of the verdict."""
+    values: VerdictValues = VerdictValues()
+
+
+class Judge(Frozen):
+    """Who says which of two outputs is better."""
+
+    recorded: RecordedVerdicts
+
+
+class WinRateRule(Frozen):
+    """The win rate over the control that a treatment must show."""
+
+    above: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """0.5 asks for better (superiority), a little less for not much worse (non-inferiority)."""
+
+
+class CheckRule(Frozen):
+    """What a treatment's pass rate must show; one of the three."""
+
+    margin: Share | None = None
+    """At most this much below the control's, by paired difference (non-inferiority)."""
+    above: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """More than this above the control's, by paired difference (superiority)."""
+    min: Share | None = None
+    """More than this, whatever the control does."""
+
+    @model_validator(mode="after")
+    def _asks_for_one_thing(self) -> CheckRule:
+        if sum(value is not None for value in (self.margin, self.above, self.min)) != 1:
+            raise mistake(
+                "A check's rule is one of `margin`, `above` and `min`.", involving=("margin", "above", "min")
+            )
+        return self
+
+
+class GateRule(Frozen):
+    """What every treatment must show before it may meet users."""
+
+    win_rate: WinRateRule | None = None
+    checks: Annotated[dict[str, CheckRule], Field(default_factory=dict)]
+    """By check name; `all` is for those without a rule of their own."""
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.025
+    """One-sided: how often, at most, a treatment exactly at a threshold passes it. Intervals are reported at
+    1 - 2 alpha."""
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> GateRule:
+        if self.win_rate is None and not self.checks:
+            raise mistake("A gate asks for `win_rate`, `checks` or both.", involving=("win_rate", "checks"))
+        return self
+
+
+class Duel(Frozen):
+    """The whole definition."""
+
+    duel: Annotated[str, Field(min_length=1)]
+    dataset: DatasetSource
+    variants: Annotated[dict[str, DuelVariant], Field(min_length=2)]
+    control: str | None = None
+    """Who the others are compared with; `control` if a variant is called that, else the first of two."""
+    judge: Judge | None = None
+    conflicts: ConflictRule = ConflictRule.TIE
+    checks: tuple[OutputCheck, ...] = ()
+    gate: GateRule | None = None
+
+    @property
+    def baseline(self) -> str | None:
+        """The control, said or understood; None among three or more of equal standing."""
+        if self.control is not None:
+            return self.control
+        if "control" in self.variants:
+            return "control"
+        return next(iter(self.variants)) if len(self.variants) == 2 else None
+
+    @property
+    def confidence(self) -> float:
+        """Of the intervals that are reported."""
+        return 1 - 2 * self.gate.alpha if self.gate else 0.95
+
+
+def load_duel(path: Path) -> Duel:
+    """Read a duel's definition.
+
+    Raises:
+        DefinitionError: with every mistake of the file.
+    """
+    return validate(Duel, read_document(path), _check)
+
+
+def _check(duel: Duel, mistakes: Mistakes) -> None:
+    variants: Mapping[str, DuelVariant] = duel.variants or {}
+    if duel.control is not None and variants and duel.control not in variants:
+        mistakes.unknown("variant", duel.control, variants, "control")
+    if duel.judge is None and not duel.checks and not mistakes.problems:
+        mistakes.add("A duel needs a `judge`, `checks` or both.")
+    if duel.checks:
+        for name, variant in variants.items():
+            if variant.outputs is None and mistakes.broken("variants", name, "outputs"):
+                mistakes.add("Checks need the `outputs` of every variant.", "variants", name)
+    _check_names(duel, mistakes)
+    _check_gate(duel, mistakes, variants)
+    if duel.judge is not None and "values" not in duel.judge.recorded.model_fields_set:
+        values = VerdictValues()
+        taken = {*values.first, *values.second, *values.tie}
+        for name in variants:
+            if name.strip().casefold() in taken:
+                mistakes.add(
+                    f"A verdict of {name!r} could mean this variant or a display position.",
+                    "variants",
+                    name,
+                    key=True,
+                    hint="Say which texts mean what under `judge.recorded.values`, or rename the variant.",
+                )
+
+
+def _check_names(duel: Duel, mistakes: Mistakes) -> None:
+    seen: dict[str, int] = {}
+    for index, check in enumerate(duel.checks):
+        title = check.title
+        if title in seen:
+            mistakes.add(
+                f"Two checks are called {title!r}.", "checks", index, hint="Give one of them another `name`."
+            )
+        if title == "all":
+            mistakes.add("`all` stands for every check; it is not a name.", "checks", index)
+        seen.setdefault(title, index)
+
+
+def _check_gate(duel: Duel, mistakes: Mistakes, variants: Mapping[str, DuelVariant]) -> None:
+    gate = duel.gate
+    if gate is None:
+        return
+    if gate.win_rate is not None and duel.judge is None and mistakes.broken("judge"):
+        mistakes.add("A win rate needs a `judge`.", "gate", "win_rate", key=True)
+    if len(variants) > 2 and duel.baseline is None:
+        mistakes.add(
+            "A gate compares with the control; say which variant that is.",
+            "gate",
+            key=True,
+            hint="control: NAME",
+        )
+    titles = [check.title for check in duel.checks]
+    for name in gate.checks:
+        if name == "all" and not titles:
+            mistakes.add("There are no checks.", "gate", "checks", name, key=True)
+        elif name != "all" and name not in titles:
+            mistakes.unknown("check", name, [*titles, "all"], "gate", "checks", name)
+
+
+def referenced_columns(duel: Duel) -> tuple[str, ...]:
+    """The columns of the dataset that checks refer to."""
+    values = (check.value for check in duel.checks)
+    return tuple(dict.fromkeys(value.column for value in values if isinstance(value, ColumnValue)))

@@ -1,0 +1,223 @@
+"""What was recorded: variants' outputs, run through the checks as they stream by, and a judge's verdicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptarena.definitions.checks import as_text
+from promptarena.definitions.duel import OutputsSource, RecordedVerdicts
+from promptarena.definitions.suggestion import did_you_mean, listed
+from promptarena.evaluation.checks import PreparedCheck
+from promptarena.evaluation.data_problems import DataProblems
+from promptarena.evaluation.dataset import Dataset
+from promptarena.evaluation.table import Row, content_of, read_rows
+from promptarena.evaluation.time_limit import SearchTooSlowError
+
+__all__ = ["FAILED", "MISSING", "NOT_APPLICABLE", "PASSED", "Verdicts", "check_outputs", "load_verdicts"]
+
+Results = NDArray[np.int8]
+
+FAILED, PASSED = 0, 1
+MISSING = -1
+"""No output."""
+NOT_APPLICABLE = -2
+"""The dataset lacks what this case's output would be compared with."""
+
+
+def check_outputs(
+    source: OutputsSource,
+    folder: Path,
+    dataset: Dataset,
+    checks: Sequence[PreparedCheck],
+    problems: DataProblems,
+) -> tuple[Results, int]:
+    """Stream a variant's outputs through the checks; no output is kept.
+
+    Returns:
+        Shape (checks, cases), each one of the codes above; and how many cases have no output.
+    """
+    path = folder / source.file
+    results = np.full((len(checks), len(dataset)), MISSING, dtype=np.int8)
+    lines: dict[int, int] = {}
+    without = len(dataset)
+    slow: set[str] = set()
+    for row in read_rows(source, path, problems, [source.output]):
+        case = _case_of(row, dataset, path, source.id, problems)
+        if case is None:
+            continue
+        if case in lines:
+            problems.add(
+                path,
+                f"The case {row.case!r} has two outputs; the first is on line {lines[case]}.",
+                line=row.line,
+                field=source.id,
+                hint="Where the file holds several variants, say which one with `where`.",
+            )
+            continue
+        lines[case] = row.line
+        output = content_of(row.values.get(source.output))
+        if output is None:
+            continue
+        without -= 1
+        for number, check in enumerate(checks):
+            if check.title in slow:
+                continue
+            try:
+                passed = check.passes(output, case)
+            except SearchTooSlowError:
+                slow.add(check.title)
+                problems.add(
+                    path,
+                    f"The check {check.title!r} was given up: its pattern takes too long on this output.",
+                    line=row.line,
+                    hint="Avoid repeats within repeats, such as (a+)+, in the pattern.",
+                )
+            else:
+                results[number, case] = NOT_APPLICABLE if passed is None else int(passed)
+    return results, without
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """Verdicts as columns of equal length."""
+
+    case: NDArray[np.intp]
+    first: NDArray[np.intp]
+    """Number of the variant shown first."""
+    second: NDArray[np.intp]
+    first_score: NDArray[np.float64]
+    """1 the first won, 1/2 tie, 0 the second won; meaningless where not `scored`."""
+    scored: NDArray[np.bool_]
+    undeclared: Mapping[str, int]
+    """Texts that mean nothing, with how often they occur; these verdicts are not scored."""
+
+
+def load_verdicts(
+    source: RecordedVerdicts,
+    folder: Path,
+    dataset: Dataset,
+    variants: Sequence[str],
+    problems: DataProblems,
+) -> Verdicts:
+    """Read recorded verdicts.
+
+    An empty or missing verdict is not scored, and neither is a text that is no declared value nor a
+    variant's name: a judge that could not be parsed said neither "tie" nor "lost". Where most texts are
+    such, the declaration is wrong, and that is a problem.
+    """
+    path = folder / source.file
+    reader = _VerdictReader(source, path, variants, problems)
+    case_of: list[int] = []
+    read: list[tuple[int, int, float | None]] = []
+    for row in read_rows(source, path, problems, [source.first, source.second, source.verdict]):
+        case = _case_of(row, dataset, path, source.id, problems)
+        verdict = reader.read(row)
+        if case is not None and verdict is not None:
+            case_of.append(case)
+            read.append(verdict)
+    reader.finish(len(read))
+    return Verdicts(
+        case=np.array(case_of, dtype=np.intp),
+        first=np.array([first for first, _, _ in read], dtype=np.intp),
+        second=np.array([second for _, second, _ in read], dtype=np.intp),
+        first_score=np.array([-1.0 if score is None else score for *_, score in read], dtype=np.float64),
+        scored=np.array([score is not None for *_, score in read], dtype=np.bool_),
+        undeclared=dict(reader.undeclared.most_common()),
+    )
+
+
+class _VerdictReader:
+    """Reads one row after the other as (first variant, second variant, score of the first)."""
+
+    def __init__(
+        self, source: RecordedVerdicts, path: Path, variants: Sequence[str], problems: DataProblems
+    ) -> None:
+        self.undeclared: Counter[str] = Counter()
+        self._source, self._path, self._problems = source, path, problems
+        self._names = variants
+        self._numbers = {name: number for number, name in enumerate(variants)}
+        values = source.values
+        self._meanings = {
+            text.casefold(): score
+            for texts, score in ((values.first, 1.0), (values.second, 0.0), (values.tie, 0.5))
+            for text in texts
+        }
+        self._lacking: dict[str, list[int]] = {source.first: [], source.second: []}
+        self._present: set[str] = set()
+
+    def read(self, row: Row) -> tuple[int, int, float | None] | None:
+        first, second = self._variant(row, self._source.first), self._variant(row, self._source.second)
+        if first is None or second is None:
+            return None
+        if first == second:
+            self._problems.add(self._path, f"{self._names[first]!r} is compared with itself.", line=row.line)
+            return None
+        found = as_text(row.values.get(self._source.verdict))
+        text = found if isinstance(found, str) else content_of(found)
+        if not text:
+            return first, second, None
+        score = self._meanings.get(text.casefold())
+        winner = self._numbers.get(text)
+        if score is None and winner is None:
+            self.undeclared[text if len(text) <= 40 else text[:37] + "..."] += 1
+        elif score is None and winner not in (first, second):
+            self._problems.add(
+                self._path,
+                f"The verdict names {text!r}, who is not one of the two.",
+                line=row.line,
+                field=self._source.verdict,
+            )
+            return None
+        elif score is None:
+            score = float(winner == first)
+        return first, second, score
+
+    def finish(self, verdicts: int) -> None:
+        """Tell what only shows once all rows are read."""
+        for column, lines in self._lacking.items():
+            for line in lines if column in self._present else ():
+                self._problems.add(self._path, "The variant is missing.", line=line, field=column)
+        if self.undeclared.total() * 2 > verdicts:
+            shown = listed(text for text, _ in self.undeclared.most_common(10))
+            self._problems.add(
+                self._path,
+                f"Most verdicts are none of the declared values; found: {shown}.",
+                field=self._source.verdict,
+                hint="Say what they mean: values: {first: ..., second: ..., tie: ...}.",
+            )
+
+    def _variant(self, row: Row, column: str) -> int | None:
+        if column not in row.values:
+            self._lacking[column].append(row.line)
+            return None
+        self._present.add(column)
+        name = as_text(row.values[column])
+        number = self._numbers.get(name) if isinstance(name, str) else None
+        if number is None:
+            hint = did_you_mean(name, self._numbers) if isinstance(name, str) else None
+            self._problems.add(
+                self._path,
+                f"There is no variant {name!r}; declared: {listed(self._numbers)}.",
+                line=row.line,
+                field=column,
+                hint=hint or "Other variants' verdicts are left out with `where`.",
+            )
+        return number
+
+
+def _case_of(row: Row, dataset: Dataset, path: Path, column: str, problems: DataProblems) -> int | None:
+    case = dataset.index.get(row.case)
+    if case is None:
+        problems.add(
+            path,
+            f"The case {row.case!r} is not in the dataset {dataset.path.name}.",
+            line=row.line,
+            field=column,
+        )
+    return case
