@@ -1,13 +1,13 @@
 """How many units a comparison needs, what it can find with those it has, and with what probability.
 
-Everything rests on one number a design: its *spread*, N times the squared standard error of the estimated
-effect when N units take part in all. A test of size alpha with one look then has power `power` for an effect
-d at
+With the spread of an estimate (see `spread`), a test of size alpha with one look finds an effect d with
+probability
+`power` from
 
     N = (z_alpha sqrt(spread without effect) + z_power sqrt(spread with effect))^2 / d^2
 
-(Fleiss, Levin and Paik 2003, "Statistical methods for rates and proportions", eq. 4.14 without the continuity
-correction, for rates; there the first spread is that of the pooled rate). Looks multiply N by their
+units in all (for rates Fleiss, Levin and Paik 2003, "Statistical methods for rates and proportions", ch. 4,
+without continuity correction: the first spread is then that of the pooled rate). Looks multiply N by their
 inflation.
 """
 
@@ -15,190 +15,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from promptarena.stats.group_sequential import Boundary, Sides
+from promptarena.stats.spread import Spread
 from promptarena.stats.stopping import inflation_factor
 
 __all__ = [
-    "EQUAL_SHARES",
-    "Spread",
     "achieved_power",
-    "clustered_factor",
-    "cuped_factor",
     "detectable_effect",
-    "mean_spread",
-    "prediction_powered_factor",
-    "quantile_spread",
-    "rate_spread",
     "shared_power",
     "units_needed",
     "whole_weeks",
-    "win_rate_spread",
 ]
-
-EQUAL_SHARES = (0.5, 0.5)
-
-
-class Spread(NamedTuple):
-    """N times the squared standard error of an effect's estimate, N units in all."""
-
-    null: float
-    """Without effect: what the test's critical value refers to."""
-    alternative: float
-    """With the effect that is looked for."""
-
-    def times(self, factor: float) -> Spread:
-        """The spread when variance is `factor` times as large (clusters) or as small (CUPED)."""
-        return Spread(self.null * factor, self.alternative * factor)
-
-
-def rate_spread(control: float, treatment: float, shares: tuple[float, float] = EQUAL_SHARES) -> Spread:
-    """Of a difference of rates p: p (1 - p) / share summed over both arms, pooled without effect.
-
-    Args:
-        control: rate, in (0, 1).
-        treatment: rate, in (0, 1).
-        shares: of all units, that are in control and in treatment; with further variants they sum to less
-            than 1.
-
-    Raises:
-        ValueError: a rate or a share out of range.
-    """
-    _check_shares(shares)
-    if not (0 < control < 1 and 0 < treatment < 1):
-        raise ValueError(f"rates must lie strictly between 0 and 1, not {control} and {treatment}")
-    pooled = (shares[0] * control + shares[1] * treatment) / sum(shares)
-    return Spread(
-        pooled * (1 - pooled) * (1 / shares[0] + 1 / shares[1]),
-        control * (1 - control) / shares[0] + treatment * (1 - treatment) / shares[1],
-    )
-
-
-def mean_spread(
-    sd: float,
-    shares: tuple[float, float] = EQUAL_SHARES,
-    *,
-    treatment_sd: float | None = None,
-    control_scale: float = 1.0,
-) -> Spread:
-    """Of a difference of means: sd^2 / share summed over both arms.
-
-    A ratio metric is a mean of linearised unit values (x - R y) / mean(y), whose standard deviation is its
-    `sd`.
-
-    Args:
-        sd: of a unit's value, above 0.
-        shares: as in `rate_spread`.
-        treatment_sd: where it differs.
-        control_scale: c of the contrast treatment - c control, which tests a relative margin (1 - margin or 1
-            + it).
-
-    Raises:
-        ValueError: a standard deviation that is not positive, or a share out of range.
-    """
-    _check_shares(shares)
-    other = sd if treatment_sd is None else treatment_sd
-    if not (0 < sd < math.inf and 0 < other < math.inf):
-        raise ValueError(f"standard deviations must be positive, not {sd} and {other}")
-    spread = (control_scale * sd) ** 2 / shares[0] + other**2 / shares[1]
-    return Spread(spread, spread)
-
-
-def quantile_spread(q: float, density: float, shares: tuple[float, float] = EQUAL_SHARES) -> Spread:
-    """Of a difference of q-quantiles: q (1 - q) / density^2 / share summed over both arms.
-
-    Args:
-        q: in (0, 1).
-        density: of the values at their quantile, above 0, per unit of the metric.
-        shares: as in `rate_spread`.
-
-    Source: Serfling (1980), "Approximation theorems of mathematical statistics", section 2.3.3.
-
-    Raises:
-        ValueError: an argument out of range.
-    """
-    if not 0 < q < 1 or not 0 < density < math.inf:
-        raise ValueError(f"q must lie in (0, 1) and the density be positive, not {q} and {density}")
-    return mean_spread(math.sqrt(q * (1 - q)) / density, shares)
-
-
-def win_rate_spread(win_rate: float, ties: float = 0.0) -> Spread:
-    """Of a pairwise win rate against 1/2, a tie being half a win: the variance of a case's score.
-
-    Args:
-        win_rate: wins plus half of the ties, in (0, 1).
-        ties: share of ties, at most 2 min(win_rate, 1 - win_rate).
-
-    Raises:
-        ValueError: no such win rate and share of ties together.
-    """
-    if not 0 < win_rate < 1 or not 0 <= ties <= 2 * min(win_rate, 1 - win_rate):
-        raise ValueError(f"no duel has a win rate of {win_rate} with {ties} ties")
-    spread = Spread((1 - ties) / 4, win_rate - ties / 4 - win_rate**2)
-    if spread.null <= 0 or spread.alternative <= 0:
-        raise ValueError("all cases are ties: nothing varies")
-    return spread
-
-
-def clustered_factor(rows: float, icc: float) -> float:
-    """Variance of a unit's mean over that of a single row: (1 + (rows - 1) icc) / rows.
-
-    Args:
-        rows: a unit, 1 or more.
-        icc: intracluster correlation, in [0, 1].
-
-    Source: Donner and Klar (2000), "Design and analysis of cluster randomization trials", ch. 5.
-
-    Raises:
-        ValueError: an argument out of range.
-    """
-    if not 1 <= rows < math.inf or not 0 <= icc <= 1:
-        raise ValueError(f"rows a unit must be 1 or more and the ICC in [0, 1], not {rows} and {icc}")
-    return (1 + (rows - 1) * icc) / rows
-
-
-def cuped_factor(correlation: float) -> float:
-    """Variance left after adjusting for a covariate: 1 - correlation^2.
-
-    Source: Deng, Xu, Kohavi and Walker (2013), "Improving the sensitivity of online controlled experiments by
-    utilizing pre-experiment data".
-
-    Raises:
-        ValueError: a correlation of 1 or more in size.
-    """
-    if not -1 < correlation < 1:
-        raise ValueError(f"a covariate's correlation lies strictly between -1 and 1, not {correlation}")
-    return 1 - correlation**2
-
-
-def prediction_powered_factor(correlation: float, labelled_share: float) -> float:
-    """Variance of a prediction-powered mean over that of the labels alone: 1 - correlation^2 (1 - labelled
-    share).
-
-    The spread times this factor counts *labelled* units.
-
-    Args:
-        correlation: between label and prediction.
-        labelled_share: labelled units over all that have a prediction, in (0, 1].
-
-    Source: Angelopoulos, Duchi and Zrnic (2023), "PPI++: efficient prediction-powered inference", at the
-    tuned lambda.
-
-    Raises:
-        ValueError: an argument out of range.
-    """
-    if not 0 < labelled_share <= 1:
-        raise ValueError(f"the labelled share must lie in (0, 1], not {labelled_share}")
-    return 1 - (1 - cuped_factor(correlation)) * (1 - labelled_share)
 
 
 def shared_power(power: float, guardrails: int) -> float:
-    """Power of each of the primary and its guardrails, so that all pass with `power` (Bonferroni): 1 - beta /
-    (G + 1).
+    """Power of each of the primary and G guardrails so that all pass with `power`: 1 - (1 - power) / (G + 1).
+
+    By Bonferroni's inequality, whatever their correlation.
 
     Raises:
         ValueError: power outside (0, 1), or fewer than no guardrails.
@@ -230,6 +67,7 @@ def units_needed(
         sides: 1 or 2.
         boundary: looks, with as many sides; none is one look.
 
+    >>> from promptarena.stats.spread import rate_spread
     >>> math.ceil(units_needed(0.05, rate_spread(0.60, 0.65)) / 2) * 2
     2942
 
@@ -354,11 +192,6 @@ def whole_weeks(units: float, daily_units: Sequence[float]) -> int:
 
 def _inflation(boundary: Boundary | None, power: float, alpha: float) -> float:
     return 1.0 if boundary is None else inflation_factor(boundary, power, alpha)
-
-
-def _check_shares(shares: tuple[float, float]) -> None:
-    if not (min(shares) > 0 and sum(shares) <= 1 + 1e-9):
-        raise ValueError(f"shares of units must be positive and sum to at most 1, not {shares}")
 
 
 def _check_errors(alpha: float, power: float, sides: Sides) -> None:
