@@ -19,6 +19,7 @@ __all__ = [
     "MissingExtraError",
     "NotEnoughDataError",
     "Problem",
+    "StorageError",
     "UsageError",
 ]
 
@@ -94,5 +95,11 @@ class MissingExtraError(ArenaError):
 
 class NotEnoughDataError(ArenaError):
     """The input is well formed but what was asked cannot be computed from it. Never answered with a zero."""
+
+    exit_status = 4
+
+
+class StorageError(ArenaError):
+    """The log could not be written, read or locked. What was to be written is not acknowledged."""
 
     exit_status = 4
