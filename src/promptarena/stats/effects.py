@@ -106,7 +106,7 @@ def stratified(parts: Sequence[Estimate], weights: Sequence[float]) -> Estimate:
     return Estimate(
         value=math.fsum(weight * part.value for part, weight in zip(parts, weights, strict=True)),
         variance=math.fsum(pieces),
-        df=_satterthwaite(pieces, [part.df for part in parts]),
+        df=satterthwaite(pieces, [part.df for part in parts]),
         n=sum(part.n for part in parts),
     )
 
@@ -142,7 +142,7 @@ class Effect:
         """Welch's degrees of freedom (Welch 1947; Satterthwaite 1946, eq. 17), unless given."""
         if self.own_df is not None:
             return self.own_df
-        return _satterthwaite(
+        return satterthwaite(
             [self.treatment.variance, self.control.variance], [self.treatment.df, self.control.df]
         )
 
@@ -271,7 +271,7 @@ def margin_contrast(effect: Effect, margin: float, *, relative: bool, higher_is_
     return Contrast(
         good * treatment.value + weight * control.value,
         max(sum(pieces) + 2 * good * weight * effect.covariance, 0.0),
-        _satterthwaite(pieces, [treatment.df, control.df]) if effect.own_df is None else effect.own_df,
+        satterthwaite(pieces, [treatment.df, control.df]) if effect.own_df is None else effect.own_df,
     )
 
 
@@ -310,7 +310,8 @@ def _lower_tail(value: float, df: float) -> float:
     return float(ndtr(value) if math.isinf(df) else stdtr(df, value))
 
 
-def _satterthwaite(variances: Sequence[float], dfs: Sequence[float]) -> float:
+def satterthwaite(variances: Sequence[float], dfs: Sequence[float]) -> float:
+    """Degrees of freedom of a sum of independent variances (Satterthwaite 1946, eq. 17)."""
     total = math.fsum(variances)
     scale = math.fsum(v * v / df for v, df in zip(variances, dfs, strict=True))
     # Without any spread the degrees of freedom have nothing to describe; normal is the limit.
