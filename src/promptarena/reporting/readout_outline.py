@@ -1,0 +1,328 @@
+"""A readout's outline: the verdict, what it rests on, and every number with its uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from promptarena.definitions.readout import Check, Comparison, LookPath, MetricReadout, Readout, SegmentEffect
+from promptarena.reporting import wording
+from promptarena.reporting.figures import NOT_KNOWN, Scale, count, number, p_value, percent, relative
+from promptarena.reporting.outline import Cell, Column, Depth, Outline, Section, Table
+from promptarena.reporting.trust_outline import balance_section, trust_section
+
+__all__ = ["outline_readout"]
+
+_PASSED: Final = {True: "passed", False: "failed", None: "could not be told"}
+_ROLES: Final = {"primary": 0, "guardrail": 1, "secondary": 2}
+
+
+def outline_readout(readout: Readout) -> Outline:
+    """Everything a readout says, in the order in which a person needs it."""
+    verdict, primary = readout.verdict, readout.metrics[readout.primary]
+    metrics = sorted(readout.metrics.values(), key=lambda metric: _ROLES.get(metric.role, 3))
+    others = [metric for metric in metrics if metric is not primary]
+    sections = [
+        _why(readout),
+        trust_section(readout),
+        _metrics(readout, metrics),
+        _guardrails(readout, metrics),
+        _segments(readout, primary, Depth.EVERYWHERE),
+        *_looks(readout),
+        _daily(readout, primary, Depth.PAGE),
+        balance_section(readout),
+        *(_segments(readout, metric, Depth.FOLDED) for metric in others if metric.segments),
+        *(_daily(readout, metric, Depth.FOLDED) for metric in others if metric.daily),
+        _checks(verdict.checks),
+        _methods(metrics),
+        _notes(readout),
+    ]
+    return Outline(
+        title=readout.experiment,
+        kind="Experiment readout",
+        status=str(verdict.status),
+        tone=wording.TONES[verdict.status],
+        subject=verdict.variant or "",
+        headline=verdict.reasons[0] if verdict.reasons else wording.meaning(readout),
+        meaning=wording.meaning(readout),
+        action=wording.action(readout),
+        caveats=() if readout.preregistered else (wording.NOT_PREREGISTERED,),
+        facts=_about(readout, primary),
+        sections=tuple(section for section in sections if section is not None),
+    )
+
+
+def _about(readout: Readout, primary: MetricReadout) -> tuple[tuple[str, str], ...]:
+    test = "superiority" if primary.margin is None else "non-inferiority"
+    return (
+        ("Data", readout.source),
+        ("Compared", f"{', '.join(readout.variants[1:])} against {readout.control}"),
+        ("Primary", f"{readout.primary} ({test}; {primary.better} is better)"),
+        ("Intervals", f"{percent(1 - readout.alpha, 0)} confidence"),
+    )
+
+
+def _why(readout: Readout) -> Section | None:
+    verdict = readout.verdict
+    each = tuple(verdict.by_variant.items()) if len(verdict.by_variant) > 1 else ()
+    if len(verdict.reasons) < 2 and not each:
+        return None
+    return Section(
+        key="why",
+        title="Why",
+        bullets=verdict.reasons[1:],
+        facts=tuple((f"{variant} alone", str(status)) for variant, status in each),
+    )
+
+
+def _metrics(readout: Readout, metrics: list[MetricReadout]) -> Section:
+    many = len(readout.variants) > 2
+    treatment = "Treatment" if many else readout.variants[-1]
+    columns = (
+        Column("Metric"),
+        Column(readout.control, numeric=True),
+        Column(treatment, numeric=True),
+        Column("Difference", numeric=True),
+        Column("Relative", numeric=True),
+        Column("p, adjusted", numeric=True),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    notes: list[str] = []
+    for metric in metrics:
+        for variant, comparison in metric.comparisons.items():
+            scale = Scale.of(metric)
+            second = variant if many else f"{metric.role}, {metric.better} is better"
+            rows.append(
+                (
+                    (metric.name, second),
+                    (_value(scale, comparison.control_value, comparison), f"n {count(comparison.n_control)}"),
+                    (_value(scale, comparison.variant_value, comparison), f"n {count(comparison.n_variant)}"),
+                    _difference(scale, comparison),
+                    relative(comparison.relative_difference, comparison.relative_interval),
+                    _p_values(comparison),
+                )
+            )
+            place = f"{metric.name}, {variant}" if many else metric.name
+            notes.extend(f"{place}: {note}." for note in comparison.notes)
+    labels = dict.fromkeys(f"Interval of {readout.primary}: {path.interval_label}." for path in readout.paths)
+    return Section(
+        key="metrics",
+        title="Metrics",
+        table=Table(columns, tuple(rows)),
+        notes=(
+            "Differences are treatment less control, their intervals in brackets; n counts observed units.",
+            f"Adjusted p-values: {readout.adjustment}.",
+            *labels,
+            *notes,
+        ),
+    )
+
+
+def _value(scale: Scale, value: float | None, comparison: Comparison) -> str:
+    return scale.value(value, comparison.interval)
+
+
+def _difference(scale: Scale, comparison: Comparison) -> Cell:
+    return scale.difference(comparison.difference, comparison.interval), scale.interval(comparison.interval)
+
+
+def _p_values(comparison: Comparison) -> Cell:
+    return p_value(comparison.p_value), "" if comparison.p_adjusted is None else p_value(
+        comparison.p_adjusted
+    )
+
+
+def _guardrails(readout: Readout, metrics: list[MetricReadout]) -> Section:
+    guarded = [metric for metric in metrics if metric.role == "guardrail"]
+    if not guarded:
+        return Section(
+            key="guardrails",
+            title="Guardrails",
+            lead="None was declared: nothing but the primary was protected from getting worse.",
+        )
+    columns = (
+        Column("Guardrail"),
+        Column("May be worse by", numeric=True),
+        Column("Difference", numeric=True),
+        Column("Result"),
+    )
+    rows = tuple(
+        (
+            (metric.name, variant if len(readout.variants) > 2 else f"{metric.better} is better"),
+            (Scale.of(metric).margin(metric.margin),),
+            _difference(Scale.of(metric), comparison),
+            (_guardrail_result(readout.verdict.checks, metric.name, variant),),
+        )
+        for metric in guarded
+        for variant, comparison in metric.comparisons.items()
+    )
+    return Section(
+        key="guardrails",
+        title="Guardrails",
+        table=Table(columns, rows),
+        notes=("A guardrail passes when it is shown not to be worse than control by more than its margin.",),
+    )
+
+
+def _guardrail_result(checks: Iterable[Check], metric: str, variant: str) -> str:
+    found = [
+        c for c in checks if c.name == "guardrail" and c.metric == metric and c.variant in (variant, None)
+    ]
+    return _PASSED[found[0].passed] if found else "not tested"
+
+
+def _segments(readout: Readout, metric: MetricReadout, depth: Depth) -> Section:
+    title, key = f"Segments: {metric.name}", f"segments:{metric.name}"
+    if not metric.segments:
+        return Section(
+            key=key,
+            title=title,
+            lead="No segments were declared, so no part of the units was looked at alone.",
+        )
+    many, scale = len(readout.variants) > 2, Scale.of(metric)
+    tested = any(effect.harm_p_value is not None for effect in metric.segments)
+    columns = (
+        Column("Segment"),
+        Column("Units", numeric=True),
+        Column(readout.control, numeric=True),
+        Column("Treatment" if many else readout.variants[-1], numeric=True),
+        Column("Difference", numeric=True),
+        *((Column("Harm p, adjusted", numeric=True),) if tested else ()),
+    )
+    rows = tuple(_segment_row(effect, scale, many=many, tested=tested) for effect in metric.segments)
+    notes = [
+        f"{effect.segment} = {effect.value}: {note}."
+        for effect in metric.segments
+        for note in effect.comparison.notes
+    ]
+    if tested:
+        notes.insert(
+            0,
+            "Harm p: how surprising the data would be if the segment were no worse than its margin (small ="
+            " harm); adjusted over all segment values by Benjamini-Hochberg.",
+        )
+    return Section(key=key, title=title, table=Table(columns, rows), notes=tuple(notes), depth=depth)
+
+
+def _segment_row(effect: SegmentEffect, scale: Scale, *, many: bool, tested: bool) -> tuple[Cell, ...]:
+    comparison = effect.comparison
+    name = f"{effect.segment} = {effect.value}"
+    row: tuple[Cell, ...] = (
+        (name, effect.variant) if many else (name,),
+        (count(comparison.n_control + comparison.n_variant),),
+        (_value(scale, comparison.control_value, comparison),),
+        (_value(scale, comparison.variant_value, comparison),),
+        _difference(scale, comparison),
+    )
+    if not tested:
+        return row
+    if effect.harm_p_value is None:
+        return (*row, ("not tested",))
+    return (*row, (p_value(effect.harm_p_value), p_value(effect.harm_p_adjusted)))
+
+
+def _looks(readout: Readout) -> list[Section]:
+    if not readout.paths:
+        lead = (
+            "No sequence of looks was planned: the evidence counts only if this is the one time it is read."
+        )
+        return [Section(key="looks", title="Looks", lead=lead)]
+    scale = Scale.of(readout.metrics[readout.primary])
+    return [_path(path, scale, many=len(readout.paths) > 1) for path in readout.paths]
+
+
+def _path(path: LookPath, scale: Scale, *, many: bool) -> Section:
+    columns = (
+        Column("Look"),
+        Column("Last day"),
+        Column("Units", numeric=True),
+        Column("Information", numeric=True),
+        Column("z", numeric=True),
+        Column("Boundary", numeric=True),
+        Column("Alpha spent", numeric=True),
+        Column("Outcome"),
+    )
+    outcomes = {True: "crossed", False: "not crossed", None: "to come"}
+    rows = tuple(
+        (
+            (str(position),),
+            (look.day or NOT_KNOWN,),
+            (count(look.n),),
+            (percent(look.fraction, 0),),
+            (number(look.z, 2, signed=True),),
+            (number(look.critical_z, 2),),
+            (number(look.alpha_spent, 5),),
+            (outcomes[look.crossed],),
+        )
+        for position, look in enumerate(path.looks, 1)
+    )
+    facts = ()
+    if path.estimate is not None:
+        estimate = f"{scale.difference(path.estimate, path.interval)} {scale.interval(path.interval)}".strip()
+        facts = (("After stopping", f"{estimate} (median-unbiased estimate, stage-wise interval)"),)
+    return Section(
+        key=f"looks:{path.variant}",
+        title=f"Looks: {path.variant}" if many else "Looks",
+        facts=facts,
+        table=Table(columns, rows),
+        notes=("z counts towards the good direction; alpha spent is cumulative and of one side.",),
+    )
+
+
+def _daily(readout: Readout, metric: MetricReadout, depth: Depth) -> Section:
+    title, key = f"Day by day: {metric.name}", f"daily:{metric.name}"
+    if not metric.daily:
+        lead = (
+            "The data has no time column, so the daily effect is not shown."
+            if readout.days is None
+            else "No day has units of both variants yet, so the daily effect is not shown."
+        )
+        return Section(key=key, title=title, lead=lead, depth=depth)
+    many, scale = len(readout.variants) > 2, Scale.of(metric)
+    columns = (
+        Column("First seen"),
+        Column("Units", numeric=True),
+        Column(readout.control, numeric=True),
+        Column("Treatment" if many else readout.variants[-1], numeric=True),
+        Column("Difference", numeric=True),
+    )
+    rows = tuple(
+        (
+            (effect.day, effect.variant if many else ""),
+            (count(effect.n_control + effect.n_variant),),
+            (scale.value(effect.control_value, effect.interval),),
+            (scale.value(effect.variant_value, effect.interval),),
+            (scale.difference(effect.difference, effect.interval), scale.interval(effect.interval)),
+        )
+        for effect in metric.daily
+    )
+    notes = ("Single days vary by chance: look for a trend, not for a day. Days are in UTC.",)
+    return Section(key=key, title=title, table=Table(columns, rows), notes=notes, depth=depth)
+
+
+def _checks(checks: tuple[Check, ...]) -> Section | None:
+    if not checks:
+        return None
+    columns = (Column("Check"), Column("About"), Column("Result"), Column("Numbers"))
+    rows = tuple(
+        (
+            (check.name,),
+            (", ".join(part for part in (check.metric, check.variant) if part),),
+            (_PASSED[check.passed],),
+            (check.text,),
+        )
+        for check in checks
+    )
+    return Section(key="checks", title="Every check", table=Table(columns, rows), depth=Depth.FOLDED)
+
+
+def _methods(metrics: list[MetricReadout]) -> Section:
+    methods = {
+        metric.name: "; ".join(dict.fromkeys(comparison.method for comparison in metric.comparisons.values()))
+        for metric in metrics
+    }
+    return Section(key="methods", title="Methods", facts=tuple(methods.items()), depth=Depth.FOLDED)
+
+
+def _notes(readout: Readout) -> Section | None:
+    return Section(key="notes", title="Notes", bullets=readout.notes) if readout.notes else None
