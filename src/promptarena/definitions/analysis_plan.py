@@ -45,18 +45,16 @@ class Primary(Shorthand):
 
     @model_validator(mode="after")
     def _margin_fits_test(self) -> Primary:
-        both = ("test", "margin")
         if self.test is Test.NON_INFERIORITY and self.margin is None:
             raise mistake(
                 "The test `non-inferiority` needs a `margin`: how much worse is still acceptable.",
-                involving=both,
                 hint="Add `margin: 2%`, or a plain number in the metric's unit.",
             )
         if self.test is Test.SUPERIORITY and self.margin is not None:
             raise mistake(
                 "A `margin` goes with `test: non-inferiority`; a superiority test has none.",
                 field="margin",
-                involving=both,
+                involving=("test", "margin"),
             )
         return self
 
@@ -98,7 +96,10 @@ class Design(Frozen):
     """The parameter of the Hwang-Shih-DeCani family; ignored by the others."""
     critical_z: tuple[Annotated[Number, Field(gt=0)], ...] | None = None
     """Supplied boundaries, one a look, in place of `spending`."""
-    min_days: Annotated[Whole, Field(ge=0)] = 7
+    min_days: Annotated[Whole, Field(ge=7)] = 7
+    """Cohort days before the first look; looks come at the end of whole weeks, so a week is the least."""
+    max_days: Annotated[Whole, Field(ge=7)] | None = None
+    """Cohort days after which the next look is the last one, whatever the information."""
     units: Annotated[Whole, Field(gt=0)] | None = None
     """Planned total of units; computed from `expected`, `mde` and `power` where absent."""
 

@@ -20,6 +20,7 @@ def mistake(
         message: what was found and what is accepted.
         field: the field to point at; the whole value where `None`.
         involving: the fields that were compared; if one of them was itself wrong, this mistake is not told.
+            Where none are named: any field of the value.
         hint: how to mend it.
     """
     return PydanticCustomError(

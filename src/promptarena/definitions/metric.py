@@ -8,7 +8,10 @@ from typing import Literal
 from promptarena.definitions.frozen import Frozen
 from promptarena.definitions.quantities import Duration
 
-__all__ = ["Absence", "Better", "Metric", "MetricKind"]
+__all__ = ["Absence", "Better", "FactSource", "Metric", "MetricKind"]
+
+FactSource = Literal["measurement", "generation", "column"]
+"""Where facts are read: events measured afterwards, fields of model calls, or a table's columns."""
 
 
 class MetricKind(StrEnum):
@@ -26,6 +29,11 @@ class MetricKind(StrEnum):
     """Sum of one value over sum of another, both over all units (not a mean of units' ratios)."""
     QUANTILE = "quantile"
     """A quantile of all values, with units as clusters."""
+
+    @property
+    def default_absence(self) -> Absence:
+        """Whether no fact in the window means zero (nothing happened) or a value that was not observed."""
+        return Absence.MISSING if self in (MetricKind.MEAN, MetricKind.QUANTILE) else Absence.ZERO
 
 
 class Absence(StrEnum):
@@ -58,4 +66,7 @@ class Metric(Frozen):
     covariate: str | None = None
     unit: str | None = None
     """What one of it is called, such as ms or USD; for people only."""
-    source: Literal["measurement", "generation", "column"] = "column"
+    source: FactSource = "column"
+    """Where `of` is read."""
+    over_source: FactSource | None = None
+    """Where `over` is read; `None`: where `of` is."""

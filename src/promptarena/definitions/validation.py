@@ -27,7 +27,7 @@ from pydantic_core import ErrorDetails
 
 from promptarena.definitions.document import Document, FieldPath
 from promptarena.definitions.secret_guard import looks_secret
-from promptarena.definitions.suggestion import did_you_mean, listed
+from promptarena.definitions.suggestion import did_you_mean, listed, nearest
 from promptarena.errors import DefinitionError, Location, Problem
 
 __all__ = ["Mistakes", "examine", "validate"]
@@ -77,6 +77,10 @@ class Mistakes:
         if problem not in self._problems:
             self._problems.append(problem)
 
+    def extend(self, problems: Iterable[Problem]) -> None:
+        """Take over mistakes that were gathered elsewhere."""
+        self._problems += [problem for problem in problems if problem not in self._problems]
+
     def unknown(self, kind: str, name: str, accepted: Iterable[str], *at: str | int) -> None:
         """Note that a name refers to nothing, with what is accepted and the nearest of it."""
         accepted = list(accepted)
@@ -89,6 +93,10 @@ class Mistakes:
     def broken(self, *at: str | int) -> bool:
         """Whether there is no value: none was written, or it was wrong and told of already."""
         return not self.document.holds(at)
+
+    def damaged(self, *at: str | int) -> bool:
+        """Whether that value, or a part of it, was wrong and told of already."""
+        return bool(_within(at, self.document.removed))
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -139,9 +147,7 @@ def examine(model: type[T], document: Document) -> tuple[T | None, Mistakes]:
         The value without its wrong parts (see the module's text), `None` if nothing is left; the mistakes.
     """
     told: list[Problem] = list(document.problems)
-    for name, info in model.model_fields.items():
-        if info.is_required() and (info.alias or name) not in document.data:
-            told.append(_missing(document, (info.alias or name,)))
+    told += _required_at_top(model, document)
     while True:
         try:
             value = _forgiving(model).model_validate(document.data)
@@ -149,12 +155,24 @@ def examine(model: type[T], document: Document) -> tuple[T | None, Mistakes]:
             faults = [fault for details in error.errors() for fault in _faults(details, document)]
         else:
             return value, Mistakes(document, told)
-        told += [fault.problem for fault in faults if not fault.follows_from(document.removed)]
+        # One value that fits no member of a union has one error for each; the first says enough.
+        first = {fault.problem.where: fault for fault in reversed(faults)}
+        told += [fault.problem for fault in first.values() if not fault.follows_from(document.removed)]
         if any(not fault.remove for fault in faults):
             return None, Mistakes(document, told)
         for path in sorted({fault.remove for fault in faults}, key=_removal_order, reverse=True):
             if document.holds(path):
                 document = document.without(path)
+
+
+def _required_at_top(model: type[BaseModel], document: Document) -> list[Problem]:
+    accepted = [info.alias or name for name, info in model.model_fields.items()]
+    misspelt = {nearest(name, accepted) for name in document.data if name not in accepted}
+    return [
+        _missing(document, (name,))
+        for name, info in zip(accepted, model.model_fields.values(), strict=True)
+        if info.is_required() and name not in document.data and name not in misspelt
+    ]
 
 
 def shown(value: object) -> str:
@@ -192,26 +210,29 @@ class _Fault:
         """Whether it comes of a value that was told of and taken out."""
         if self.involving is not None:
             return not removed.isdisjoint(self.involving)
-        return any(path[: len(self.remove)] == self.remove for path in removed)
+        return bool(_within(self.remove, removed))
+
+
+def _within(at: FieldPath, paths: Iterable[FieldPath]) -> list[FieldPath]:
+    return [path for path in paths if path[: len(at)] == at]
 
 
 def _faults(error: ErrorDetails, document: Document) -> list[_Fault]:
     at, absent, key = _resolve(error["loc"], document)
     context = error.get("ctx", {})
     kind = error["type"]
-    if kind == "missing":
-        path = (*at, absent or "?")
-        return [_Fault(_missing(document, path), at, (path,))]
-    if kind == "union_tag_not_found":
-        path = (*at, str(context["discriminator"]).strip("'"))
-        return [_Fault(_missing(document, path), at, (path,))]
+    if kind in ("missing", "union_tag_not_found"):
+        name = absent or str(context.get("discriminator")).strip("'()")
+        told = [path for path in document.removed if path[:-1] == at and nearest(str(path[-1]), [name])]
+        return [_Fault(_missing(document, (*at, name)), at, ((*at, name), *told))]
     if kind == "unknown_fields":
         return [_unknown_field(document, (*at, name), context["accepted"]) for name in context["unknown"]]
     if kind == "mistake":
         pointed = (*at, context["field"]) if context["field"] else at
         problem = Problem(context["message"], document.position(pointed), context["hint"])
         remove = pointed if document.holds(pointed) else at
-        return [_Fault(problem, remove, tuple((*at, name) for name in context["involving"]))]
+        compared = [(*at, name) for name in context["involving"]]
+        return [_Fault(problem, remove, tuple(compared or _within(at, document.removed)))]
     found = error["input"]
     if kind in _CHOICES:
         return [_wrong_choice(kind, context, found, at, document)]

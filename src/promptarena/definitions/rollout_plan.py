@@ -1,0 +1,127 @@
+"""The way of a change to its users: offline, shadow, canary, ab. A stage left out says why.
+
+rollout:
+  - {stage: offline, dataset: golden/support.jsonl, gate: {win_rate: {above: 0.5}}}
+  - {stage: shadow, skip: "the change touches no tool"}
+  - {stage: canary, traffic: 10%, for: 1d}
+  - {stage: ab, traffic: 100%}
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from promptarena.definitions.frozen import Frozen, mistake
+from promptarena.definitions.names import Name, Text
+from promptarena.definitions.quantities import Duration, Margin, Number, Share
+
+__all__ = [
+    "STAGES",
+    "AbStage",
+    "AxisRule",
+    "CanaryStage",
+    "OfflineGate",
+    "OfflineStage",
+    "ShadowStage",
+    "SkippedStage",
+    "Stage",
+    "WinRateRule",
+]
+
+STAGES: Final = ("offline", "shadow", "canary", "ab")
+"""In their order."""
+
+FileName = Annotated[Path, Field(json_schema_extra={"format": "path"})]
+Traffic = Annotated[Share, Field(gt=0)]
+"""A share that is more than none."""
+
+
+class WinRateRule(Frozen):
+    """The win rate over the control that a treatment must show."""
+
+    above: Annotated[Share, Field(lt=1)] = 0.5
+
+
+class AxisRule(Frozen):
+    """How much lower a treatment may score on one axis of the rubric."""
+
+    margin: Margin
+
+
+class OfflineGate(Frozen):
+    """What every treatment must show on the golden dataset before it may meet users."""
+
+    win_rate: WinRateRule | None = None
+    axes: dict[Name, AxisRule] = Field(default_factory=dict)
+    alpha: Annotated[Number, Field(gt=0, lt=0.5)] = 0.025
+    """One-sided: how often a treatment exactly at a threshold passes it."""
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> OfflineGate:
+        if self.win_rate is None and not self.axes:
+            raise mistake("A gate asks for `win_rate`, `axes` or both.")
+        return self
+
+
+class OfflineStage(Frozen):
+    """Answers on a golden dataset, judged, before any user sees one."""
+
+    stage: Literal["offline"]
+    dataset: FileName
+    judge: FileName | None = None
+    gate: OfflineGate | None = None
+
+
+class ShadowStage(Frozen):
+    """A share of requests is sent to the treatments too; their answers reach nobody."""
+
+    stage: Literal["shadow"]
+    traffic: Traffic
+    lasts: Annotated[Duration | None, Field(alias="for")] = None
+
+
+class CanaryStage(Frozen):
+    """A small share of units is enrolled, and monitored."""
+
+    stage: Literal["canary"]
+    traffic: Traffic
+    """Share of units that are enrolled; the variants' weights divide them."""
+    lasts: Annotated[Duration | None, Field(alias="for")] = None
+    """Until the next stage may begin."""
+
+
+class AbStage(Frozen):
+    """The confirmatory stage: what it shows decides."""
+
+    stage: Literal["ab"]
+    traffic: Traffic = 1.0
+    """Share of units that are enrolled; never less than in the canary."""
+    lasts: Annotated[Duration | None, Field(alias="for")] = None
+
+
+class SkippedStage(Frozen):
+    """A stage that is left out on purpose."""
+
+    stage: Literal["offline", "shadow", "canary", "ab"]
+    skip: Text
+    """Why."""
+
+
+def stage(written: Any) -> str | None:
+    """Which kind of stage is written; pydantic names this function where none is."""
+    if isinstance(written, dict):
+        return "skip" if "skip" in written else written.get("stage")
+    return getattr(written, "stage", STAGES[0])
+
+
+Stage = Annotated[
+    Annotated[OfflineStage, Tag("offline")]
+    | Annotated[ShadowStage, Tag("shadow")]
+    | Annotated[CanaryStage, Tag("canary")]
+    | Annotated[AbStage, Tag("ab")]
+    | Annotated[SkippedStage, Tag("skip")],
+    Discriminator(stage),
+]
