@@ -1,0 +1,226 @@
+"""How many units an experiment needs, when it may be looked at, and what it can find."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from promptarena.analysis.plan_request import PlanRequest
+from promptarena.analysis.planned_comparison import PlannedComparison, planned_comparison
+from promptarena.definitions.metric import MetricKind
+from promptarena.stats.power import shared_power, whole_weeks
+from promptarena.stats.stopping import drift_for_power, stopping_probabilities
+
+__all__ = ["ExpectedN", "MdeRow", "Plan", "PlannedLook", "plan"]
+
+_WEEK: Final = 7
+_TABLE: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0)
+_NOTABLE: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedLook:
+    """One look, if it comes when planned."""
+
+    fraction: float
+    """Information over the planned maximum."""
+    critical_z: float
+    """|z| from here on rejects; with several treatments, in the first step of Holm's method."""
+    alpha_spent: float
+    """Both sides together, cumulative."""
+    n: int
+    """Units in all, cumulative."""
+    days: int | None
+    """Until then, in whole weeks; `None` where no traffic is given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MdeRow:
+    """What a number of units can find, with the plan's looks and power."""
+
+    n: int
+    """Units in all."""
+    mde: float
+    """Smallest effect found, in the metric's unit; of a non-inferiority test the smallest margin."""
+    relative: float | None
+    """mde / |baseline|; `None` where the baseline is not known, or 0."""
+    days: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedN:
+    """Units in all at the stop, on average."""
+
+    null: float
+    """Without effect."""
+    mde: float
+    """With the effect that is looked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A sized experiment."""
+
+    kind: str
+    baseline: float | None
+    mde: float | None
+    """Effect looked for (non-inferiority: the margin), without sign; `None` if the units can find none."""
+    non_inferiority: bool
+    alpha: float
+    """Two-sided, over all treatments."""
+    power: float
+    """That the primary and all guardrails pass (at least)."""
+    power_each: float
+    """Of the primary alone, so that they do."""
+    guardrails: int
+    spending: str
+    """`supplied` where boundaries were."""
+    total: int
+    """Units in all, with the looks."""
+    total_fixed: int
+    """Units in all for the same power if looked at once, at the end."""
+    per_variant: dict[str, int]
+    inflation: float
+    """Price of the looks: planned maximum over what one look needs."""
+    looks: tuple[PlannedLook, ...]
+    expected_n: ExpectedN | None
+    """`None` where `mde` is."""
+    max_information: float | None
+    """1 / SE^2 of the effect at `total`; `None` where `mde` is."""
+    days: int | None
+    """In whole weeks; `None` where no traffic is given."""
+    mde_table: tuple[MdeRow, ...]
+    notes: tuple[str, ...]
+
+
+def plan(request: PlanRequest) -> Plan:
+    """Size an experiment; or, of a request with `units`, say what they can find or with what power.
+
+    With m treatments each is compared with control at alpha / m, the first step of Holm's method. With G
+    guardrails the primary and each of them get power 1 - (1 - power) / (G + 1); a guardrail whose own metric
+    varies so much that it needs more units than the primary is not known to the plan.
+    """
+    comparison = planned_comparison(request)
+    each, distance = shared_power(request.power, request.guardrails), comparison.distance
+    if request.units is not None and distance is None:
+        distance = comparison.detectable(request.units, each)
+    elif request.units is not None and distance is not None:
+        each = comparison.power(distance, request.units)
+    inflation = comparison.inflation(each)
+    if request.units is not None:
+        fixed = request.units / inflation
+    else:
+        # A request has units or an effect; 0, if it had neither, is refused.
+        fixed = comparison.units(distance or 0.0, each)
+    per_variant = _split(request, fixed * inflation)
+    total = sum(per_variant.values())
+    return Plan(
+        kind=request.kind.value,
+        baseline=request.baseline,
+        mde=distance,
+        non_inferiority=request.margin is not None,
+        alpha=request.alpha,
+        power=max(0.0, 1 - (1 - each) * (request.guardrails + 1)),
+        power_each=each,
+        guardrails=request.guardrails,
+        spending=request.spending.value if request.critical_z is None else "supplied",
+        total=total,
+        total_fixed=sum(_split(request, fixed).values()),
+        per_variant=per_variant,
+        inflation=inflation,
+        looks=tuple(_looks(comparison, total)),
+        expected_n=_expected_n(comparison, each, total) if distance is not None else None,
+        max_information=comparison.information(total, distance) if distance is not None else None,
+        days=_days(request, total),
+        mde_table=tuple(_mde_table(comparison, each, total)),
+        notes=tuple(_notes(comparison, distance, total)),
+    )
+
+
+def _split(request: PlanRequest, units: float) -> dict[str, int]:
+    """Whole units of each variant, none fewer than its share."""
+    shares = zip(request.variants, request.shares, strict=True)
+    return {variant: math.ceil(units * share - 1e-6) for variant, share in shares}
+
+
+def _looks(comparison: PlannedComparison, total: int) -> Iterator[PlannedLook]:
+    boundary = comparison.boundary
+    for fraction, critical, spent in zip(
+        boundary.fractions, boundary.critical_z, boundary.alpha_spent, strict=True
+    ):
+        n = math.ceil(fraction * total - 1e-6)
+        yield PlannedLook(
+            fraction=fraction,
+            critical_z=critical,
+            alpha_spent=boundary.sides * spent,
+            n=n,
+            days=_days(comparison.request, n),
+        )
+
+
+def _expected_n(comparison: PlannedComparison, power: float, total: int) -> ExpectedN:
+    drift = drift_for_power(comparison.boundary, power)
+    return ExpectedN(
+        null=total * stopping_probabilities(comparison.boundary, 0.0).expected_information,
+        mde=total * stopping_probabilities(comparison.boundary, drift).expected_information,
+    )
+
+
+def _days(request: PlanRequest, units: int) -> int | None:
+    if request.daily_units is None:
+        return None
+    least = _WEEK * math.ceil(request.min_days / _WEEK)
+    return max(whole_weeks(units, request.daily_units), least, _WEEK)
+
+
+def _mde_table(comparison: PlannedComparison, power: float, total: int) -> Iterator[MdeRow]:
+    request = comparison.request
+    for share in _TABLE:
+        units = math.ceil(share * total)
+        mde = comparison.detectable(units, power)
+        if mde is not None:
+            relative = mde / abs(request.baseline) if request.baseline else None
+            yield MdeRow(n=units, mde=mde, relative=relative, days=_days(request, units))
+
+
+def _notes(comparison: PlannedComparison, distance: float | None, total: int) -> Iterator[str]:
+    request, boundary = comparison.request, comparison.boundary
+    treatments = len(request.variants) - 1
+    if distance is None:
+        yield f"{total} units cannot find any effect that a rate of {request.baseline:g} leaves room for."
+    if treatments > 1:
+        yield (
+            f"Each of {treatments} treatments is compared with {request.variants[0]} at alpha / {treatments}"
+            f" = {comparison.alpha:.4g}, the first step of Holm's method."
+        )
+    if request.guardrails:
+        yield (
+            f"The primary and {request.guardrails} guardrail{'s' * (request.guardrails > 1)} share the chance"
+            " to miss. A guardrail that varies more for its margin than the primary for its effect needs more"
+            " units than this: size it as a plan of its own."
+        )
+    if request.margin is not None:
+        yield "Non-inferiority is sized for no true difference."
+        if request.mde is not None:
+            yield f"{request.called('mde')} is not used: the margin is what the size rests on."
+    if (
+        request.critical_z is not None
+        and abs(boundary.alpha - comparison.alpha) > _NOTABLE * comparison.alpha
+    ):
+        yield f"The supplied boundaries spend {boundary.alpha:.4f}, not {comparison.alpha:g}."
+    if request.kind is MetricKind.QUANTILE:
+        yield f"{request.called('sd')} of a quantile is read as sqrt(q (1 - q)) / density at the quantile."
+    yield from _calendar_notes(comparison, total)
+
+
+def _calendar_notes(comparison: PlannedComparison, total: int) -> Iterator[str]:
+    days = [look.days for look in _looks(comparison, total)]
+    if days[-1] is not None and len(set(days)) < len(days):
+        yield (
+            "Some looks fall into the same week. Looks are taken at the ends of whole weeks, so only the last"
+            " of them is taken, and spends the error of the others."
+        )
+    if days[-1] is not None and days[-1] > 8 * _WEEK:
+        yield f"{days[-1]} days are long: users, prompts and models drift. Look for a larger effect."

@@ -1,0 +1,181 @@
+"""A plan's request as the command line writes it: text in, `PlanRequest` out, all mistakes together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from promptarena.analysis.plan_request import FLAGS, PlanRequest
+from promptarena.definitions.analysis_plan import Spending
+from promptarena.definitions.metric import Better, MetricKind
+from promptarena.definitions.quantities import Margin, parse_share
+from promptarena.errors import Location, Problem, UsageError
+
+__all__ = ["request_from_flags"]
+
+_Written = TypeVar("_Written")
+_Read = TypeVar("_Read")
+
+
+def request_from_flags(
+    *,
+    baseline: float | None = None,
+    mde: str | float | None = None,
+    sd: float | None = None,
+    units: int | None = None,
+    margin: str | float | None = None,
+    better: str = "higher",
+    power: float = 0.8,
+    alpha: float = 0.05,
+    looks: str = "1",
+    spending: str = "obrien-fleming",
+    gamma: float = -4.0,
+    critical_z: str | None = None,
+    variants: int | None = None,
+    allocation: str | None = None,
+    guardrails: int = 0,
+    daily_units: str | float | None = None,
+    correlation: float = 0.0,
+    rows_per_unit: float = 1.0,
+    icc: float = 0.0,
+) -> PlanRequest:
+    """Read what was written on the command line.
+
+    Args:
+        baseline: the control's expected value: a rate, unless `sd` is given.
+        mde: `0.05`, or `8%` of the baseline; with a minus sign it is a fall.
+        sd: standard deviation of a unit's value; makes the metric a mean.
+        units: in place of `mde` (what can be found?) or beside it (with what power?).
+        margin: of a non-inferiority test, written as `mde` is.
+        better: `higher` or `lower`: on which side of the control the margin lies.
+        power: in (alpha / 2, 1).
+        alpha: two-sided.
+        looks: `0.25,0.5,0.75,1`, or a number of equally spaced looks.
+        spending: one of `Spending`.
+        gamma: of `hwang-shih-decani`.
+        critical_z: supplied boundaries in place of spending: `3.47,2.45,2.14,2.01`.
+        variants: how many, the control included; 2, or as many as `allocation` has.
+        allocation: `0.8,0.2`, control first, or `control=0.8,new=0.2`, which names the variants too.
+        guardrails: how many.
+        daily_units: `500`, or seven numbers of a week.
+        correlation: of a covariate with the metric.
+        rows_per_unit: rows a unit, where `sd` or `baseline` is that of a row.
+        icc: their intracluster correlation.
+
+    Raises:
+        UsageError: something that cannot be read, or does not fit.
+    """
+    problems: list[Problem] = []
+
+    def read(name: str, written: _Written | None, reader: Callable[[_Written], _Read]) -> _Read | None:
+        if written is None:
+            return None
+        try:
+            return reader(written)
+        except ValueError as error:
+            problems.append(Problem(f"{error}.", Location(field=FLAGS[name])))
+            return None
+
+    size = read("mde", mde, _signed_margin)
+    shares = read("allocation", allocation, _allocation)
+    limit = read("margin", margin, _margin)
+    fractions = read("looks", looks, _looks)
+    family = read("spending", spending, _spending)
+    supplied = read("critical_z", critical_z, _numbers)
+    daily = read("daily_units", daily_units, lambda text: _numbers(str(text)))
+    side = read("better", better, _better)
+    counted = variants or (len(shares[1]) if shares else 2)
+    if problems or family is None or side is None or fractions is None:
+        raise UsageError(problems)
+    return PlanRequest(
+        kind=MetricKind.RATE if sd is None else MetricKind.MEAN,
+        better=side,
+        baseline=baseline,
+        sd=sd,
+        mde=size[0] if size else None,
+        falls=size[1] if size else False,
+        margin=limit,
+        units=units,
+        power=power,
+        alpha=alpha,
+        looks=fractions,
+        spending=family,
+        gamma=gamma,
+        critical_z=supplied,
+        variants=(shares and shares[0]) or _names(counted),
+        allocation=shares[1] if shares else None,
+        guardrails=guardrails,
+        daily_units=daily,
+        correlation=correlation,
+        rows_per_unit=rows_per_unit,
+        icc=icc,
+    )
+
+
+def _signed_margin(written: object) -> tuple[Margin, bool]:
+    """The size, and whether it is a fall."""
+    text = str(written).strip()
+    falls = text.startswith("-")
+    unsigned = text.lstrip("+-")
+    try:
+        return Margin.model_validate(unsigned if unsigned.endswith("%") else float(unsigned)), falls
+    except ValueError:
+        raise ValueError(f"{written!r} is not an effect: write 0.05 (in the metric's unit) or 8%") from None
+
+
+def _margin(written: object) -> Margin:
+    size, negative = _signed_margin(written)
+    if negative:
+        raise ValueError(
+            f"{written!r} is not a margin: it says how much worse is accepted, so it is positive"
+        )
+    return size
+
+
+def _spending(text: str) -> Spending:
+    if text not in list(Spending):
+        raise ValueError(f"{text!r} is not a way of spending: choose {', '.join(Spending)}")
+    return Spending(text)
+
+
+def _better(text: str) -> Better:
+    if text not in list(Better):
+        raise ValueError(f"{text!r} is not a direction: choose {' or '.join(Better)}")
+    return Better(text)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a list of numbers with commas between them") from None
+
+
+def _looks(text: str) -> tuple[float, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) == 1 and parts[0].isdecimal() and 1 <= int(parts[0]) <= 100:
+        return tuple((look + 1) / int(parts[0]) for look in range(int(parts[0])))
+    try:
+        return tuple(parse_share(part if part.endswith("%") else float(part)) for part in parts)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is not a list of looks: write fractions such as 0.25,0.5,0.75,1, or how many"
+        ) from None
+
+
+def _allocation(text: str) -> tuple[tuple[str, ...] | None, tuple[float, ...]]:
+    """Variants' names, where they are written, and shares."""
+    pairs = [part.rpartition("=") for part in text.split(",")]
+    names = tuple(name.strip() for name, sign, _ in pairs if sign)
+    if names and (len(set(names)) != len(pairs) or not all(names)):
+        raise ValueError(f"{text!r} must name every variant, each once, or none")
+    try:
+        shares = tuple(parse_share(share.strip() if "%" in share else float(share)) for _, _, share in pairs)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an allocation: write 0.8,0.2 or control=80%,new=20%") from None
+    return names or None, shares
+
+
+def _names(count: int) -> tuple[str, ...]:
+    numbered = (f"treatment_{number}" for number in range(2, count))
+    return ("control", *(("treatment", *numbered) if count > 1 else ()))
