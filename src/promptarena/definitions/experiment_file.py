@@ -55,7 +55,9 @@ class ExperimentFile(Frozen):
     unit: Unit
     eligibility: dict[Name, Condition] = Field(default_factory=dict)
     """Conditions on attributes; all must hold."""
-    variants: dict[Name, Inheriting]
+    variants: Annotated[
+        dict[Name, Inheriting], Field(json_schema_extra={"required": ["control"], "minProperties": 2})
+    ]
     """Exactly one is called `control`; the others are treatments."""
     metrics: MetricMap = Field(default_factory=dict)
     primary: Primary

@@ -16,7 +16,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from promptarena.definitions.catalogue import BUILT_IN, GENERATION_FIELDS, source_of
 from promptarena.definitions.frozen import Frozen, mistake
@@ -69,6 +69,8 @@ def _some_time(window: timedelta) -> timedelta:
 
 class MetricEntry(Frozen):
     """A metric as written: one of `rate`, `count`, `sum`, `mean`, `ratio`, `quantile`, and options."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [kind]} for kind in _KINDS]})
 
     rate: FactName | None = None
     """Share of units that had this fact at least once."""

@@ -114,6 +114,8 @@ def stage(written: Any) -> str | None:
     """Which kind of stage is written; pydantic names this function where none is."""
     if isinstance(written, dict):
         return "skip" if "skip" in written else written.get("stage")
+    if isinstance(written, SkippedStage):
+        return "skip"
     return getattr(written, "stage", STAGES[0])
 
 
