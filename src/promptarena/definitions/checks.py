@@ -173,8 +173,9 @@ class OutputCheck(Frozen):
             case ColumnValue() as reference:
                 said = f"column {reference.column}"
             case LengthRule() as rule:
-                ends = f"{rule.min} to {rule.max}" if rule.max is not None else f"at least {rule.min}"
-                said = f"{ends} {rule.unit}" if rule.min or rule.max is None else f"{rule.max} {rule.unit}"
+                least = f"at least {rule.min}" if rule.min or rule.max is None else ""
+                most = f"at most {rule.max}" if rule.max is not None else ""
+                said = f"{' and '.join(filter(None, (least, most)))} {rule.unit}"
             case tuple() as texts:
                 said = ", ".join(texts)
             case str() as text:

@@ -186,6 +186,17 @@ class Duel(Frozen):
     checks: tuple[OutputCheck, ...] = ()
     gate: GateRule | None = None
 
+    @model_validator(mode="after")
+    def _gate_has_a_control(self) -> Duel:
+        if self.gate is not None and self.variants and self.baseline is None:
+            raise mistake(
+                "A gate compares with the control; say which variant that is.",
+                field="gate",
+                involving=("variants", "control"),
+                hint="Write control: NAME.",
+            )
+        return self
+
     @property
     def baseline(self) -> str | None:
         """The control, said or understood; None among three or more of equal standing."""
@@ -221,7 +232,7 @@ def _check(duel: Duel, mistakes: Mistakes) -> None:
             if variant.outputs is None and mistakes.broken("variants", name, "outputs"):
                 mistakes.add("Checks need the `outputs` of every variant.", "variants", name)
     _check_names(duel, mistakes)
-    _check_gate(duel, mistakes, variants)
+    _check_gate(duel, mistakes)
     if duel.judge is not None and "values" not in duel.judge.recorded.model_fields_set:
         values = VerdictValues()
         taken = {*values.first, *values.second, *values.tie}
@@ -249,19 +260,12 @@ def _check_names(duel: Duel, mistakes: Mistakes) -> None:
         seen.setdefault(title, index)
 
 
-def _check_gate(duel: Duel, mistakes: Mistakes, variants: Mapping[str, DuelVariant]) -> None:
+def _check_gate(duel: Duel, mistakes: Mistakes) -> None:
     gate = duel.gate
     if gate is None:
         return
     if gate.win_rate is not None and duel.judge is None and mistakes.broken("judge"):
         mistakes.add("A win rate needs a `judge`.", "gate", "win_rate", key=True)
-    if len(variants) > 2 and duel.baseline is None:
-        mistakes.add(
-            "A gate compares with the control; say which variant that is.",
-            "gate",
-            key=True,
-            hint="control: NAME",
-        )
     titles = [check.title for check in duel.checks]
     for name in gate.checks:
         if name == "all" and not titles:

@@ -12,7 +12,7 @@ from typing import Any
 from promptarena.definitions.checks import CheckKind, ColumnValue, LengthRule, LengthUnit, OutputCheck
 from promptarena.errors import DefinitionError, Location
 from promptarena.evaluation.dataset import Dataset
-from promptarena.evaluation.time_limit import search
+from promptarena.evaluation.time_limit import within_time
 
 __all__ = ["PreparedCheck", "prepare_check"]
 
@@ -32,7 +32,7 @@ class PreparedCheck:
         """Whether an output passes; None where the dataset lacks what to compare with.
 
         Raises:
-            SearchTooSlowError: a pattern took too long.
+            TooSlowError: a pattern took too long.
         """
         found = self.test(output, case)
         return None if found is None else found != self.negated
@@ -68,7 +68,7 @@ def prepare_check(check: OutputCheck, dataset: Dataset, folder: Path) -> Prepare
             pattern = re.compile(check.value, re.IGNORECASE if check.ignore_case else 0)
 
             def test(output: str, _case: int) -> bool:
-                return search(pattern, output)
+                return within_time(lambda: pattern.search(output) is not None, len(output))
         case CheckKind.JSON_SCHEMA:
             test = _json_schema(check.value, folder)
         case CheckKind.LENGTH:
@@ -118,7 +118,7 @@ def _json_schema(value: dict[str, Any] | bool | str, folder: Path) -> Test:
         except (ValueError, RecursionError):
             return False
         try:
-            return bool(validator.is_valid(found))
+            return within_time(lambda: bool(validator.is_valid(found)), len(output))
         except Unresolvable as error:
             raise DefinitionError(
                 f"The schema refers to {error.ref!r}, which is not in it.",

@@ -17,7 +17,7 @@ from promptarena.evaluation.checks import PreparedCheck
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset
 from promptarena.evaluation.table import Row, content_of, read_rows
-from promptarena.evaluation.time_limit import SearchTooSlowError
+from promptarena.evaluation.time_limit import TooSlowError
 
 __all__ = ["FAILED", "MISSING", "NOT_APPLICABLE", "PASSED", "Verdicts", "check_outputs", "load_verdicts"]
 
@@ -70,7 +70,7 @@ def check_outputs(
                 continue
             try:
                 passed = check.passes(output, case)
-            except SearchTooSlowError:
+            except TooSlowError:
                 slow.add(check.title)
                 problems.add(
                     path,
