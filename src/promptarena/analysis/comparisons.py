@@ -32,7 +32,10 @@ def compare(pair: ArmPair, metric: Metric, alpha: float) -> Comparison:
         return _unknown(pair, method, pair.problem or "no effect")
     effect = pair.effect
     notes: list[str] = []
-    if metric.kind is MetricKind.RATE and _few_events(effect):
+    if pair.variance_removed is not None:
+        method = f"{method.split(',')[0]}, adjusted for {metric.covariate} (CUPED)"
+        notes.append(f"{metric.covariate} took away {pair.variance_removed:.0%} of the variance")
+    elif metric.kind is MetricKind.RATE and _few_events(effect):
         return _few_events_comparison(pair, effect, alpha)
     if effect.variance == 0:
         note = "every unit has the same value in both variants, so the error of the difference is not known"

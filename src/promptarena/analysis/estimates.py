@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from promptarena.analysis.cube import Cell, Cube
+from promptarena.analysis.cube import Cube
 from promptarena.definitions.metric import Metric, MetricKind
+from promptarena.stats.covariates import Components, adjusted_effect
 from promptarena.stats.effects import (
     Effect,
     Estimate,
@@ -17,7 +17,7 @@ from promptarena.stats.effects import (
 )
 from promptarena.stats.moments import Moments
 
-__all__ = ["ArmPair", "arm_pair", "estimate"]
+__all__ = ["ArmPair", "arm_pair", "estimate", "strata"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +30,42 @@ class ArmPair:
     n_treatment: int
     problem: str | None = None
     """Why there is no effect; set exactly where `effect` is `None`."""
+    variance_removed: float | None = None
+    """Share of the difference's variance that the covariate took away; `None` without one."""
 
 
-def arm_pair(cube: Cube, metric: Metric, control: str, treatment: str) -> ArmPair:
+def arm_pair(
+    cube: Cube, metric: Metric, control: str, treatment: str, *, where: tuple[str, str] | None = None
+) -> ArmPair:
     """Compare two variants on a metric, within epochs and weighted by the epochs' units.
 
     An epoch in which an arm has fewer than two observed units says nothing of the difference: it is left out.
     Epochs are weighted by the observed units of both arms.
+
+    Args:
+        cube: the moments.
+        metric: one of the cube's.
+        control: a variant.
+        treatment: another.
+        where: a dimension of the cube and the value to which the comparison is restricted.
     """
-    strata = _strata(cube, metric, control, treatment)
-    n_control = sum(c.n for c, _ in strata)
-    n_treatment = sum(t.n for _, t in strata)
-    usable = [(c, t) for c, t in strata if min(c.n, t.n) >= 2]
+    arms = strata(cube, metric, control, treatment, where=where)
+    n_control = sum(c.n for c, _ in arms)
+    n_treatment = sum(t.n for _, t in arms)
+    usable = [(c, t) for c, t in arms if min(c.n, t.n) >= 2]
     if not usable:
         smaller = control if n_control <= n_treatment else treatment
         count = min(n_control, n_treatment)
-        unit = "unit" if count == 1 else "units"
-        return ArmPair(None, n_control, n_treatment, f"{smaller} has {count} observed {unit}; 2 are needed")
+        units = "unit" if count == 1 else "units"
+        return ArmPair(None, n_control, n_treatment, f"{smaller} has {count} observed {units}; 2 are needed")
     total = sum(c.n + t.n for c, t in usable)
     weights = [(c.n + t.n) / total for c, t in usable]
     try:
+        if metric.covariate is not None:
+            adjusted = adjusted_effect(usable, _components(metric), weights)
+            return ArmPair(
+                adjusted.effect, n_control, n_treatment, variance_removed=adjusted.variance_removed
+            )
         effect = Effect(
             control=stratified([estimate(metric, c) for c, _ in usable], weights),
             treatment=stratified([estimate(metric, t) for _, t in usable], weights),
@@ -74,15 +90,28 @@ def estimate(metric: Metric, moments: Moments) -> Estimate:
             return mean_estimate(moments)
 
 
-def _strata(cube: Cube, metric: Metric, control: str, treatment: str) -> list[tuple[Moments, Moments]]:
-    by_epoch = "epoch" in cube.dimensions
-    cells: Mapping[tuple[str, ...], Cell] = cube.by("epoch") if by_epoch else cube.by()
-    width = 2 if metric.kind is MetricKind.RATIO else 1
-    nothing = Moments.empty(width + (metric.covariate is not None))
-    epochs = sorted({key[1:] for key in cells})
+def _components(metric: Metric) -> Components:
+    width = _width(metric)
+    return Components(outcome=tuple(range(width)), covariates=((width,),))
 
-    def moments(variant: str, epoch: tuple[str, ...]) -> Moments:
-        cell = cells.get((variant, *epoch))
-        return cell.moments[metric.name] if cell else nothing
 
-    return [(moments(control, epoch), moments(treatment, epoch)) for epoch in epochs]
+def _width(metric: Metric) -> int:
+    """Components of the outcome: a ratio has two."""
+    return 2 if metric.kind is MetricKind.RATIO else 1
+
+
+def strata(
+    cube: Cube, metric: Metric, control: str, treatment: str, *, where: tuple[str, str] | None = None
+) -> list[tuple[Moments, Moments]]:
+    """(control, treatment) moments of a metric, one pair for each epoch; one pair where there are none."""
+    dimensions = (["epoch"] if "epoch" in cube.dimensions else []) + ([where[0]] if where else [])
+    cells = {
+        (key[0], key[1 : len(dimensions)] if where else key[1:]): cell.moments[metric.name]
+        for key, cell in cube.by(*dimensions).items()
+        if where is None or key[-1] == where[1]
+    }
+    nothing = Moments.empty(_width(metric) + (metric.covariate is not None))
+    epochs = sorted({epoch for _, epoch in cells})
+    return [
+        (cells.get((control, epoch), nothing), cells.get((treatment, epoch), nothing)) for epoch in epochs
+    ]

@@ -21,7 +21,7 @@ class TreatmentEvidence:
     variant: str
     effect: float
     """Good-signed effect on the primary, to choose among several that may ship; 0 where unknown."""
-    harm: tuple[Check, ...]
+    harm: tuple[Check, ...] = ()
     """`passed=False`: shown to be harmful."""
     primary: Check
     """`True`: crossed the good way; `False`: crossed the bad way; `None`: neither."""

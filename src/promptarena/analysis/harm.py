@@ -1,0 +1,103 @@
+"""Whether a treatment is shown to do harm: always-valid, on all data, apart from any look."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from promptarena.analysis import wording
+from promptarena.analysis.cube import Cube
+from promptarena.analysis.estimates import ArmPair, arm_pair, strata
+from promptarena.analysis.hypotheses import NO_MARGIN
+from promptarena.definitions.analysis_plan import AnalysisPlan
+from promptarena.definitions.metric import Better, Metric, MetricKind
+from promptarena.definitions.quantities import Margin
+from promptarena.definitions.readout import Check
+from promptarena.stats.harm import MIN_UNITS, Harm, effect_harm, rate_harm
+
+__all__ = ["HARM_ALPHA", "harm_checks"]
+
+HARM_ALPHA: Final = 0.01
+"""Shared by the primary and all guardrails of all treatments."""
+_TUNED_AT: Final = 2_000
+"""Units of both variants at which the asymptotic bounds are tightest: harm should be seen early."""
+
+
+def harm_checks(plan: AnalysisPlan, cube: Cube, treatment: str) -> tuple[Check, ...]:
+    """One check for the primary, whose margin is 0, and one a guardrail, with its own."""
+    treatments = max(len(plan.variants or cube.variants) - 1, 1)
+    alpha = HARM_ALPHA / (treatments * (1 + len(plan.guardrails)))
+    watched = [
+        (plan.primary.metric, NO_MARGIN),
+        *((guardrail.metric, guardrail.margin) for guardrail in plan.guardrails),
+    ]
+    return tuple(_check(plan, cube, plan.metric(name), margin, treatment, alpha) for name, margin in watched)
+
+
+def _check(
+    plan: AnalysisPlan, cube: Cube, metric: Metric, margin: Margin, treatment: str, alpha: float
+) -> Check:
+    pair = arm_pair(cube, metric, plan.control, treatment)
+    harm = _harm(plan, cube, metric, margin, treatment, pair, alpha)
+    if harm is None or pair.effect is None:
+        text = f"{metric.name}: too few units to tell harm ({MIN_UNITS} a variant are needed)"
+        return Check(name="harm", passed=None, metric=metric.name, variant=treatment, text=text)
+    allowed = "" if margin.value == 0 else f" by more than {margin}"
+    shown = "shown to be" if harm.shown else "not shown to be"
+    text = (
+        f"{treatment} is {shown} worse on {metric.name}{allowed}:"
+        f" {wording.difference(metric, pair.effect.difference)}"
+        f" (always-valid {wording.p_value(harm.p_value)}, alpha {alpha:.2g})"
+    )
+    return Check(
+        name="harm",
+        passed=not harm.shown,
+        metric=metric.name,
+        variant=treatment,
+        text=text,
+        numbers={"p_value": harm.p_value, "alpha": alpha, "upper": harm.upper},
+    )
+
+
+def _harm(
+    plan: AnalysisPlan,
+    cube: Cube,
+    metric: Metric,
+    margin: Margin,
+    treatment: str,
+    pair: ArmPair,
+    alpha: float,
+) -> Harm | None:
+    if metric.kind is MetricKind.RATE:
+        if min(pair.n_control, pair.n_treatment) == 0:
+            return None
+        arms = strata(cube, metric, plan.control, treatment)
+        return rate_harm(
+            [c.n * float(c.mean[0]) for c, _ in arms],
+            [c.n for c, _ in arms],
+            [t.n * float(t.mean[0]) for _, t in arms],
+            [t.n for _, t in arms],
+            alpha=alpha,
+            margin=margin.value,
+            relative=margin.relative,
+            higher_is_better=metric.better is Better.HIGHER,
+            treatment_share=_treatment_share(plan, treatment) if len(arms) == 1 else None,
+        )
+    if pair.effect is None or min(pair.n_control, pair.n_treatment) < MIN_UNITS or pair.effect.variance == 0:
+        return None
+    if margin.relative and pair.effect.control.value == 0:
+        return None
+    return effect_harm(
+        pair.effect,
+        alpha=alpha,
+        n_opt=_TUNED_AT,
+        margin=margin.value,
+        relative=margin.relative,
+        higher_is_better=metric.better is Better.HIGHER,
+    )
+
+
+def _treatment_share(plan: AnalysisPlan, treatment: str) -> float | None:
+    if plan.weights is None:
+        return None
+    treated, control = plan.weights.get(treatment, 0.0), plan.weights.get(plan.control, 0.0)
+    return treated / (treated + control) if treated > 0 and control > 0 else None

@@ -1,0 +1,154 @@
+"""When the trial was looked at: which cohorts each look had, and how much of the planned information.
+
+A look is taken at the end of a whole week of cohorts, once the information reaches a planned fraction that no
+earlier look has used. Fractions passed between two weeks are skipped; the next look spends their error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from promptarena.analysis.cube import Cube
+from promptarena.analysis.estimates import arm_pair
+from promptarena.definitions.analysis_plan import AnalysisPlan
+
+__all__ = ["MIN_OBSERVED", "LookPoint", "Schedule", "schedule"]
+
+WEEK: Final = 7
+MIN_OBSERVED: Final = 200
+"""Observed primary values a variant before which no look is taken."""
+# How far below a planned fraction still counts as having reached it: people plan in round numbers.
+_CLOSE_ENOUGH: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class LookPoint:
+    """One look: the cohorts it had and its place in the design."""
+
+    fraction: float
+    """Information over the planned maximum, at most 1."""
+    planned: int
+    """Index of the latest planned look that it stands for."""
+    day: date | None
+    """Last cohort day; `None` where the data has no time."""
+    cube: Cube
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The looks so far, and what comes next in words."""
+
+    taken: tuple[LookPoint, ...]
+    outlook: str
+    """Empty after the final look."""
+    fraction_now: float | None
+    """Information over the planned maximum in all the data; `None` where no size was planned."""
+
+
+def schedule(
+    cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], max_information: float | None
+) -> Schedule:
+    """Find the looks that a trial with these cohorts has had.
+
+    Args:
+        cube: all data.
+        plan: what was declared.
+        treatments: variants other than control.
+        max_information: of the primary's difference at the planned size; `None` where no size was planned,
+            which makes all the data one final look.
+    """
+    if max_information is None:
+        return Schedule((LookPoint(1.0, len(plan.design.looks) - 1, _last_day(cube), cube, True),), "", None)
+    if cube.days is None:
+        return _without_time(cube, plan, treatments, max_information)
+    taken: list[LookPoint] = []
+    pending = 0
+    for day, age in _week_ends(cube, plan.design.min_days):
+        cohorts = cube.until(day)
+        share = _fraction(cohorts, plan, treatments, max_information)
+        expired = plan.design.max_days is not None and age >= plan.design.max_days
+        planned = _planned_look(plan.design.looks, pending, share)
+        if expired or planned == len(plan.design.looks) - 1:
+            taken.append(LookPoint(_apart(share, taken), len(plan.design.looks) - 1, day, cohorts, True))
+            return Schedule(tuple(taken), "", share)
+        if planned is not None:
+            taken.append(LookPoint(share, planned, day, cohorts, False))
+            pending = planned + 1
+    now = _fraction(cube, plan, treatments, max_information)
+    return Schedule(tuple(taken), _outlook(cube, plan, pending, now), now)
+
+
+def _without_time(
+    cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], max_information: float
+) -> Schedule:
+    share = _fraction(cube, plan, treatments, max_information)
+    planned = _planned_look(plan.design.looks, 0, share)
+    last = len(plan.design.looks) - 1
+    taken = () if planned is None else (LookPoint(share, planned, None, cube, planned == last),)
+    following = 0 if planned is None else planned + 1
+    outlook = (
+        f"the next look is at {plan.design.looks[following]:.0%} of the planned information (now {share:.0%})"
+        if following <= last
+        else ""
+    )
+    return Schedule(taken, outlook, share)
+
+
+def _planned_look(fractions: Sequence[float], pending: int, share: float) -> int | None:
+    """The latest planned look that `share` reaches and no earlier look has used."""
+    reached = [i for i in range(pending, len(fractions)) if share >= fractions[i] - _CLOSE_ENOUGH]
+    return reached[-1] if reached else None
+
+
+def _fraction(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], max_information: float) -> float:
+    """Information of the treatment that has least of it, over the maximum; 0 before `MIN_OBSERVED` units."""
+    least = math.inf
+    for treatment in treatments:
+        pair = arm_pair(cube, plan.metric(plan.primary.metric), plan.control, treatment)
+        if min(pair.n_control, pair.n_treatment) < MIN_OBSERVED or pair.effect is None:
+            return 0.0
+        if pair.effect.variance == 0:
+            return 0.0
+        least = min(least, 1 / pair.effect.variance)
+    return min(least / max_information, 1.0)
+
+
+def _apart(share: float, taken: Sequence[LookPoint]) -> float:
+    # A last look forced by the calendar may add next to no information; it still comes after the one before.
+    return max(share, taken[-1].fraction * (1 + _CLOSE_ENOUGH)) if taken else share
+
+
+def _week_ends(cube: Cube, min_days: int) -> list[tuple[date, int]]:
+    """Ends of whole weeks since the first cohort, from `min_days` on, with the days up to there."""
+    days = cube.days
+    if not days:
+        return []
+    first, last = days[0], days[-1]
+    length = (last - first).days + 1
+    return [
+        (first + timedelta(days=age - 1), age) for age in range(WEEK, length + 1, WEEK) if age >= min_days
+    ]
+
+
+def _last_day(cube: Cube) -> date | None:
+    return cube.days[-1] if cube.days else None
+
+
+def _outlook(cube: Cube, plan: AnalysisPlan, pending: int, now: float) -> str:
+    target = plan.design.looks[pending]
+    if not cube.days or now <= 0:
+        return f"the first look needs {MIN_OBSERVED} observed units a variant and {plan.design.min_days} days"
+    first, last = cube.days[0], cube.days[-1]
+    age = (last - first).days + 1
+    needed = max(age * target / now, plan.design.min_days, age + 1)
+    weeks = math.ceil(needed / WEEK - 1e-9)
+    when = first + timedelta(days=weeks * WEEK - 1)
+    return (
+        f"the next look is at {target:.0%} of the planned information (now {now:.0%}):"
+        f" at this pace after the cohorts of {when.isoformat()}"
+    )

@@ -1,0 +1,234 @@
+"""From a cube and a plan to a readout: the looks in order, the verdict, and everything shown beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from promptarena.analysis.breakdowns import daily_effects, segment_effects
+from promptarena.analysis.comparisons import compare, with_adjusted
+from promptarena.analysis.cube import Cube
+from promptarena.analysis.estimates import arm_pair
+from promptarena.analysis.evidence import look_evidence, waiting_evidence
+from promptarena.analysis.harm import harm_checks
+from promptarena.analysis.looks import LookPoint, Schedule, schedule
+from promptarena.analysis.sequential import PrimaryPath, primary_boundary, primary_paths
+from promptarena.analysis.sequential_interval import look_path, primary_comparison
+from promptarena.analysis.trust import sample_balance, trust_checks
+from promptarena.analysis.verdict import TreatmentEvidence, decide
+from promptarena.definitions.analysis_plan import AnalysisPlan
+from promptarena.definitions.metric import Metric
+from promptarena.definitions.readout import (
+    Comparison,
+    LookPath,
+    MetricReadout,
+    Readout,
+    SegmentEffect,
+    Status,
+    UnitCounts,
+)
+
+__all__ = ["build_readout"]
+
+_ADJUSTMENT = (
+    "primary: Holm over treatments; secondary and other metrics: Benjamini-Hochberg over metrics and"
+    " treatments; guardrails: not adjusted, since all of them must pass"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """Where the trial stands after the looks it has had."""
+
+    looks: tuple[LookPoint, ...]
+    """Up to the deciding one."""
+    paths: Mapping[str, PrimaryPath]
+    evidence: tuple[TreatmentEvidence, ...]
+    stopped: bool
+    """Whether the last of the looks decided."""
+
+
+def build_readout(
+    cube: Cube,
+    units: UnitCounts,
+    plan: AnalysisPlan,
+    *,
+    source: str,
+    max_information: float | None = None,
+    notes: Sequence[str] = (),
+) -> Readout:
+    """Analyse a cube as its plan says.
+
+    Looks are gone through in order and the first that decides ends the trial: what arrived later is kept out
+    of its estimates, though harm is always judged on everything.
+
+    Args:
+        cube: moments by variant and the plan's dimensions.
+        units: how rows became units.
+        plan: what was declared, or what flags said.
+        source: what was read, for people.
+        max_information: of the primary's difference at the planned size; `None` makes one look of all data.
+        notes: what the caller wants said beside the readout.
+    """
+    treatments = [v for v in plan.variants or cube.variants if v != plan.control]
+    balance = sample_balance(cube, plan)
+    trust = trust_checks(units, balance)
+    looks = schedule(cube, plan, treatments, max_information)
+    standing = _stand(cube, plan, treatments, looks)
+    shown = standing.looks[-1].cube if standing.stopped else cube
+    evidence = [replace(e, harm=harm_checks(plan, cube, e.variant)) for e in standing.evidence]
+    metrics, paths = _metrics(plan, shown, treatments, standing, max_information)
+    return Readout(
+        experiment=plan.experiment,
+        source=source,
+        control=plan.control,
+        variants=(plan.control, *treatments),
+        primary=plan.primary.metric,
+        alpha=plan.design.alpha,
+        preregistered=plan.preregistered,
+        verdict=decide(trust, evidence, preregistered=plan.preregistered),
+        balance=balance,
+        units=units,
+        metrics=metrics,
+        paths=paths,
+        days=None if cube.days is None else (cube.days[-1] - cube.days[0]).days + 1 if cube.days else 0,
+        adjustment=_ADJUSTMENT,
+        notes=(*notes, *_notes(plan, cube, shown, standing)),
+    )
+
+
+def _stand(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Schedule) -> _Standing:
+    if not looks.taken:
+        waiting = tuple(waiting_evidence(plan, cube, treatment, looks.outlook) for treatment in treatments)
+        return _Standing((), {}, waiting, stopped=False)
+    boundary = primary_boundary(plan.design, looks.taken)
+    for k in range(1, len(looks.taken) + 1):
+        so_far = looks.taken[:k]
+        paths = primary_paths(plan, treatments, so_far)
+        segments = _primary_segments(plan, so_far[-1].cube, treatments)
+        evidence = tuple(
+            look_evidence(
+                plan,
+                so_far,
+                paths[treatment],
+                boundary.critical_z[k - 1],
+                [effect for effect in segments if effect.variant == treatment],
+                looks.outlook,
+            )
+            for treatment in treatments
+        )
+        status = decide((), evidence, preregistered=plan.preregistered).status
+        if status is not Status.CONTINUE:
+            return _Standing(so_far, paths, evidence, stopped=True)
+    return _Standing(looks.taken, paths, evidence, stopped=False)
+
+
+def _primary_segments(plan: AnalysisPlan, cube: Cube, treatments: Sequence[str]) -> tuple[SegmentEffect, ...]:
+    return segment_effects(plan, cube, plan.metric(plan.primary.metric), treatments)
+
+
+def _metrics(
+    plan: AnalysisPlan,
+    cube: Cube,
+    treatments: Sequence[str],
+    standing: _Standing,
+    max_information: float | None,
+) -> tuple[dict[str, MetricReadout], tuple[LookPath, ...]]:
+    comparisons = {
+        (metric.name, treatment): compare(
+            arm_pair(cube, metric, plan.control, treatment), metric, plan.design.alpha
+        )
+        for metric in plan.metrics
+        for treatment in treatments
+    }
+    primary = plan.primary.metric
+    guarded = {guardrail.metric for guardrail in plan.guardrails}
+    rest = [key for key in comparisons if key[0] != primary and key[0] not in guarded]
+    comparisons = with_adjusted(comparisons, rest, "benjamini-hochberg")
+    comparisons = with_adjusted(comparisons, [(primary, t) for t in treatments], "holm")
+    paths: tuple[LookPath, ...] = ()
+    if plan.preregistered:
+        paths = tuple(
+            look_path(plan, standing.looks, standing.paths.get(t), t, stopped=standing.stopped)
+            for t in treatments
+        )
+        for path in paths:
+            key = (primary, path.variant)
+            comparisons[key] = primary_comparison(
+                comparisons[key],
+                path,
+                standing.paths.get(path.variant),
+                standing.looks,
+                plan,
+                cube,
+                max_information,
+            )
+        if standing.stopped and not standing.looks[-1].final:
+            comparisons = {
+                key: comparison
+                if key[0] == primary
+                else replace(
+                    comparison, notes=(*comparison.notes, "after stopping: a fixed-horizon interval")
+                )
+                for key, comparison in comparisons.items()
+            }
+    readouts = {
+        metric.name: _metric_readout(plan, cube, metric, treatments, comparisons) for metric in plan.metrics
+    }
+    return readouts, paths
+
+
+def _metric_readout(
+    plan: AnalysisPlan,
+    cube: Cube,
+    metric: Metric,
+    treatments: Sequence[str],
+    comparisons: Mapping[tuple[str, str], Comparison],
+) -> MetricReadout:
+    is_primary = metric.name == plan.primary.metric
+    guardrail = next((g for g in plan.guardrails if g.metric == metric.name), None)
+    role = (
+        "primary"
+        if is_primary
+        else "guardrail"
+        if guardrail
+        else "secondary"
+        if metric.name in plan.secondary
+        else "other"
+    )
+    margin = plan.primary.margin if is_primary else guardrail.margin if guardrail else None
+    return MetricReadout(
+        name=metric.name,
+        kind=metric.kind.value,
+        role=role,
+        better=metric.better.value,
+        unit=metric.unit,
+        comparisons={treatment: comparisons[metric.name, treatment] for treatment in treatments},
+        daily=daily_effects(plan, cube, metric, treatments),
+        segments=segment_effects(plan, cube, metric, treatments)
+        if is_primary
+        else _untested(segment_effects(plan, cube, metric, treatments)),
+        margin=None if margin is None else str(margin),
+    )
+
+
+def _untested(effects: Sequence[SegmentEffect]) -> tuple[SegmentEffect, ...]:
+    """Segments guard the primary; other metrics' segments are shown without a claim of harm."""
+    return tuple(replace(effect, harm_p_value=None, harm_p_adjusted=None) for effect in effects)
+
+
+def _notes(plan: AnalysisPlan, cube: Cube, shown: Cube, standing: _Standing) -> list[str]:
+    notes = []
+    if shown is not cube:
+        later = _units(cube) - _units(shown)
+        if later:
+            notes.append(
+                f"{later:,} units arrived after the deciding look; they count for harm and balance only"
+            )
+    if plan.preregistered and not standing.looks:
+        notes.append("no look has been taken: intervals of metrics other than the primary are descriptive")
+    return notes
+
+
+def _units(cube: Cube) -> int:
+    return sum(cell.units for cell in cube.by().values())

@@ -1,0 +1,166 @@
+"""The primary and the guardrails at every look that was taken, against their boundaries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from promptarena.analysis.estimates import arm_pair
+from promptarena.analysis.hypotheses import contrast, primary_contrast, z_score
+from promptarena.analysis.looks import LookPoint
+from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Guardrail
+from promptarena.errors import UsageError
+from promptarena.stats.group_sequential import (
+    Boundary,
+    sequential_p_value,
+    spending_boundary,
+    supplied_boundary,
+)
+from promptarena.stats.multiplicity import holm
+from promptarena.stats.spending import SpendingFunction
+
+__all__ = ["GuardrailPath", "PrimaryPath", "guardrail_path", "primary_boundary", "primary_paths"]
+
+
+@dataclass(frozen=True, slots=True)
+class PrimaryPath:
+    """One treatment's primary over the looks taken, towards the good side."""
+
+    variant: str
+    z: tuple[float | None, ...]
+    """One a look; `None` where the difference had no error yet."""
+    rejected: tuple[bool | None, ...]
+    """One a look: `True` crossed the good way, `False` the bad way, `None` neither. Holm over treatments."""
+    p_value: float | None
+    """Two-sided, valid after looking; of the last look, before the adjustment over treatments."""
+    p_adjusted: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class GuardrailPath:
+    """One treatment's guardrail over the looks taken: large z rules out being worse than the margin."""
+
+    z: tuple[float | None, ...]
+    critical_z: tuple[float, ...]
+    passed: tuple[bool | None, ...]
+
+
+def primary_boundary(design: Design, looks: Sequence[LookPoint]) -> Boundary:
+    """Two-sided critical values at the looks taken: spent by information, or as supplied."""
+    fractions = [look.fraction for look in looks]
+    if design.critical_z is not None:
+        return supplied_boundary(fractions, [design.critical_z[look.planned] for look in looks])
+    return spending_boundary(fractions, _spending(design), design.alpha, final=looks[-1].final)
+
+
+def primary_paths(
+    plan: AnalysisPlan, treatments: Sequence[str], looks: Sequence[LookPoint]
+) -> dict[str, PrimaryPath]:
+    """Every treatment's path. With several, each look applies Holm's method to sequential p-values.
+
+    Raises:
+        UsageError: supplied boundaries with several treatments; no p-values can be had from those.
+    """
+    if plan.design.critical_z is not None and len(treatments) > 1:
+        raise UsageError(
+            "supplied boundaries (`critical_z`) cannot be shared by several treatments.",
+            hint="Declare `spending` instead, or compare one treatment.",
+        )
+    boundary = primary_boundary(plan.design, looks)
+    z = {treatment: tuple(_primary_z(plan, look, treatment) for look in looks) for treatment in treatments}
+    # Holm's method is needed at every look only with several treatments, and p-values cost a search each.
+    several = len(treatments) > 1
+    adjusted = {
+        k: _adjusted(plan.design, z, looks[: k + 1])
+        for k in range(len(looks))
+        if several or k == len(looks) - 1
+    }
+
+    def rejected(treatment: str, k: int) -> bool | None:
+        value = z[treatment][k]
+        if value is None or abs(value) < boundary.critical_z[k]:
+            return None
+        p = adjusted[k][treatment][1] if several else None
+        return value > 0 if p is None or p <= plan.design.alpha * (1 + 1e-9) else None
+
+    return {
+        treatment: PrimaryPath(
+            variant=treatment,
+            z=z[treatment],
+            rejected=tuple(rejected(treatment, k) for k in range(len(looks))),
+            p_value=adjusted[len(looks) - 1][treatment][0],
+            p_adjusted=adjusted[len(looks) - 1][treatment][1],
+        )
+        for treatment in treatments
+    }
+
+
+def guardrail_path(
+    plan: AnalysisPlan, guardrail: Guardrail, treatment: str, looks: Sequence[LookPoint]
+) -> GuardrailPath:
+    """One-sided non-inferiority at alpha, spent over the same looks by the primary's spending function."""
+    metric = plan.metric(guardrail.metric)
+    z: list[float | None] = []
+    for look in looks:
+        effect = arm_pair(look.cube, metric, plan.control, treatment).effect
+        try:
+            z.append(z_score(contrast(effect, metric, guardrail.margin)) if effect else None)
+        except ValueError:  # a relative margin of a control that is zero
+            z.append(None)
+    boundary = spending_boundary(
+        [look.fraction for look in looks],
+        _spending(plan.design),
+        plan.design.alpha,
+        sides=1,
+        final=looks[-1].final,
+    )
+    return GuardrailPath(
+        tuple(z),
+        boundary.critical_z,
+        tuple(
+            None if value is None else value >= critical
+            for value, critical in zip(z, boundary.critical_z, strict=True)
+        ),
+    )
+
+
+def _spending(design: Design) -> SpendingFunction:
+    return SpendingFunction(design.spending.value, design.gamma)
+
+
+def _primary_z(plan: AnalysisPlan, look: LookPoint, treatment: str) -> float | None:
+    metric = plan.metric(plan.primary.metric)
+    effect = arm_pair(look.cube, metric, plan.control, treatment).effect
+    try:
+        return z_score(primary_contrast(effect, metric, plan.primary)) if effect else None
+    except ValueError:  # a relative margin of a control that is zero
+        return None
+
+
+def _adjusted(
+    design: Design, z: dict[str, tuple[float | None, ...]], looks: Sequence[LookPoint]
+) -> dict[str, tuple[float | None, float | None]]:
+    """Two-sided sequential p-value of each treatment at the last of the looks, and after Holm's method."""
+    p = {treatment: _sequential_p(design, path[: len(looks)], looks) for treatment, path in z.items()}
+    known = [treatment for treatment, value in p.items() if value is not None]
+    adjusted = holm(np.array([p[treatment] for treatment in known], dtype=np.float64))
+    after = dict(zip(known, map(float, adjusted), strict=True))
+    return {treatment: (p[treatment], after.get(treatment)) for treatment in z}
+
+
+def _sequential_p(design: Design, path: Sequence[float | None], looks: Sequence[LookPoint]) -> float | None:
+    """Twice the one-sided p-value of the direction in which the last look points."""
+    seen = [(value, look) for value, look in zip(path, looks, strict=True) if value is not None]
+    last = path[-1]
+    if last is None or design.critical_z is not None:
+        return None
+    one_side = sequential_p_value(
+        [value if last >= 0 else -value for value, _ in seen],
+        [look.fraction for _, look in seen],
+        _spending(design),
+        sides=1,
+        final=seen[-1][1].final,
+    )
+    return min(2 * one_side, 1.0)

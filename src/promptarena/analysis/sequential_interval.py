@@ -1,0 +1,189 @@
+"""What may be said of the primary's size while a trial is looked at, and after it has stopped.
+
+At a look that did not stop the trial: the repeated interval (difference +- critical value x error). Between
+looks: an always-valid interval. After the stop: the stage-wise ordered interval and the median-unbiased
+estimate, because stopping on a large difference makes the plain ones too large and too short.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from scipy.special import ndtr
+
+from promptarena.analysis.cube import Cube
+from promptarena.analysis.estimates import arm_pair
+from promptarena.analysis.hypotheses import good_sign
+from promptarena.analysis.looks import LookPoint
+from promptarena.analysis.sequential import PrimaryPath, primary_boundary
+from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Test
+from promptarena.definitions.readout import Comparison, Interval, Look, LookPath
+from promptarena.stats.anytime import AsymptoticSequence
+from promptarena.stats.effects import Effect
+from promptarena.stats.group_sequential import Boundary, spending_boundary, supplied_boundary
+from promptarena.stats.spending import SpendingFunction
+from promptarena.stats.stagewise import stagewise_estimate
+
+__all__ = ["look_path", "primary_comparison"]
+
+
+def look_path(
+    plan: AnalysisPlan,
+    looks: Sequence[LookPoint],
+    path: PrimaryPath | None,
+    treatment: str,
+    *,
+    stopped: bool,
+) -> LookPath:
+    """One treatment's path: the looks taken, then those still planned."""
+    taken = [] if path is None else _taken(plan, looks, path)
+    following = looks[-1].planned + 1 if looks else 0
+    ended = bool(looks) and looks[-1].final
+    planned = [] if stopped or ended else _planned(plan.design, looks, following)
+    if not stopped or path is None:
+        at_look = "repeated interval at this look" if looks else "always-valid interval"
+        return LookPath(variant=treatment, looks=(*taken, *planned), interval_label=at_look)
+    after = _after_stopping(plan, looks, path)
+    return LookPath(
+        variant=treatment,
+        looks=tuple(taken),
+        interval_label="stage-wise ordered interval and median-unbiased estimate, after stopping",
+        estimate=after[0] if after else None,
+        interval=after[1] if after else None,
+    )
+
+
+def primary_comparison(
+    comparison: Comparison,
+    path: LookPath,
+    result: PrimaryPath | None,
+    looks: Sequence[LookPoint],
+    plan: AnalysisPlan,
+    cube: Cube,
+    max_information: float | None,
+) -> Comparison:
+    """The primary's comparison with an interval and a p-value that looking has not spoilt."""
+    metric = plan.metric(plan.primary.metric)
+    effect = arm_pair(cube, metric, plan.control, path.variant).effect
+    if effect is None or effect.variance == 0 or comparison.interval is None:
+        return comparison
+    p_value = result.p_value if result else None
+    p_adjusted = result.p_adjusted if result else None
+    if path.interval is not None:
+        critical = primary_boundary(plan.design, looks).critical_z[-1]
+        return replace(
+            comparison,
+            interval=path.interval,
+            relative_interval=effect.relative_interval(_error_beyond(critical)),
+            p_value=p_value,
+            p_adjusted=p_adjusted,
+            method=f"{comparison.method}; {path.interval_label}",
+            notes=(
+                *comparison.notes,
+                "the difference is as observed; the median-unbiased estimate is with the looks, and the"
+                " relative interval is the repeated one of this look",
+            ),
+        )
+    if looks and (looks[-1].day is None or looks[-1].day == (cube.days or (None,))[-1]):
+        critical = primary_boundary(plan.design, looks).critical_z[-1]
+        reach = critical * effect.standard_error
+        return replace(
+            comparison,
+            interval=(effect.difference - reach, effect.difference + reach),
+            relative_interval=effect.relative_interval(_error_beyond(critical)),
+            p_value=p_value,
+            p_adjusted=p_adjusted,
+            method=f"{comparison.method}; repeated interval at this look",
+        )
+    return _always_valid(comparison, effect, plan.design.alpha, max_information)
+
+
+def _always_valid(
+    comparison: Comparison, effect: Effect, alpha: float, max_information: float | None
+) -> Comparison:
+    # Tuned to be tightest at the planned size, and clocked by information: n and n_opt may be in any unit.
+    information = 1 / effect.variance
+    sequence = AsymptoticSequence(max_information or information, alpha)
+    low, high = sequence.interval(effect.difference, effect.standard_error, information)
+    return replace(
+        comparison,
+        interval=(low, high),
+        relative_interval=effect.relative_interval(_error_beyond(sequence.multiplier(information))),
+        p_value=None,
+        p_adjusted=None,
+        method=f"{comparison.method}; always-valid interval between looks",
+        notes=(*comparison.notes, "between looks only an always-valid interval may be shown"),
+    )
+
+
+def _error_beyond(critical: float) -> float:
+    """The two-sided alpha of a fixed interval that reaches as many standard errors."""
+    return 2 * float(ndtr(-critical))
+
+
+def _taken(plan: AnalysisPlan, looks: Sequence[LookPoint], path: PrimaryPath) -> list[Look]:
+    boundary = primary_boundary(plan.design, looks)
+    return [
+        Look(
+            fraction=look.fraction,
+            day=look.day.isoformat() if look.day else None,
+            n=sum(cell.units for cell in look.cube.by().values()),
+            z=path.z[k],
+            critical_z=boundary.critical_z[k],
+            alpha_spent=boundary.alpha_spent[k],
+            crossed=None if path.z[k] is None else path.rejected[k] is not None,
+        )
+        for k, look in enumerate(looks)
+    ]
+
+
+def _planned(design: Design, looks: Sequence[LookPoint], following: int) -> list[Look]:
+    """Looks still to come, at their planned fractions and with the boundary as it stands."""
+    fractions = design.looks[following:]
+    if not fractions:
+        return []
+    so_far = [look.fraction for look in looks]
+    boundary = _whole_boundary(design, looks, so_far, fractions)
+    return [
+        Look(
+            fraction=fraction,
+            day=None,
+            n=0,
+            z=None,
+            critical_z=boundary.critical_z[len(so_far) + i],
+            alpha_spent=boundary.alpha_spent[len(so_far) + i],
+            crossed=None,
+        )
+        for i, fraction in enumerate(fractions)
+    ]
+
+
+def _whole_boundary(
+    design: Design, looks: Sequence[LookPoint], so_far: Sequence[float], fractions: Sequence[float]
+) -> Boundary:
+    if design.critical_z is not None:
+        critical = [design.critical_z[look.planned] for look in looks]
+        return supplied_boundary([*so_far, *fractions], [*critical, *design.critical_z[-len(fractions) :]])
+    spending = SpendingFunction(design.spending.value, design.gamma)
+    return spending_boundary([*so_far, *fractions], spending, design.alpha, final=True)
+
+
+def _after_stopping(
+    plan: AnalysisPlan, looks: Sequence[LookPoint], path: PrimaryPath
+) -> tuple[float, Interval] | None:
+    """Estimate and interval of the difference, in the metric's unit; `None` where they are not defined."""
+    metric = plan.metric(plan.primary.metric)
+    effect = arm_pair(looks[-1].cube, metric, plan.control, path.variant).effect
+    z = path.z[-1]
+    margin = plan.primary.margin
+    # Of a relative margin the statistic is about another contrast than the difference, with another error.
+    if effect is None or z is None or not math.isfinite(z) or (margin is not None and margin.relative):
+        return None
+    sign = good_sign(metric)
+    offset = margin.value if margin is not None and plan.primary.test is Test.NON_INFERIORITY else 0.0
+    boundary = primary_boundary(plan.design, looks)
+    result = stagewise_estimate(boundary, z, effect.standard_error, alpha=plan.design.alpha)
+    low, high = sorted(sign * (limit - offset) for limit in result.interval)
+    return sign * (result.estimate - offset), (low, high)

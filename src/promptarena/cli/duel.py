@@ -1,0 +1,33 @@
+"""`arena duel`: variants compared case by case on a golden dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptarena.cli.options import AsJson, Html, Markdown
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("duel")(duel)
+
+
+def duel(
+    file: Annotated[Path, typer.Argument(help="A duel's definition (YAML).")],
+    html: Html = None,
+    markdown: Markdown = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare recorded answers by recorded verdicts: win rates, ties, conflicts, a ranking, and the gate.
+
+    With a gate the exit status is its answer: 0 pass, 1 fail, 3 inconclusive, 4 invalid.
+    """
+    from promptarena.cli.rendering import render_duel
+    from promptarena.evaluation.duel import run_duel
+
+    raise typer.Exit(render_duel(run_duel(file), as_json=as_json, html=html, markdown=markdown))
