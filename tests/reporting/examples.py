@@ -124,8 +124,8 @@ _LOOKS: Final = (
         alpha_spent=0.0015252,
         crossed=False,
     ),
-    Look(fraction=0.75, day=None, n=4506, z=None, critical_z=2.3590, alpha_spent=0.0096491, crossed=None),
-    Look(fraction=1.0, day=None, n=6008, z=None, critical_z=2.0141, alpha_spent=0.025, crossed=None),
+    Look(fraction=0.75, day=None, n=0, z=None, critical_z=2.3590, alpha_spent=0.0096491, crossed=None),
+    Look(fraction=1.0, day=None, n=0, z=None, critical_z=2.0141, alpha_spent=0.025, crossed=None),
 )
 
 
@@ -321,7 +321,7 @@ def two_treatments() -> Readout:
 def stopped() -> Readout:
     """Shipped at the third look: the sequence has ended early."""
     base = rich()
-    third = replace(_LOOKS[2], day="2025-03-23", z=3.9, crossed=True)
+    third = replace(_LOOKS[2], day="2025-03-23", n=4506, z=3.9, crossed=True)
     path = replace(
         base.paths[0],
         looks=(*_LOOKS[:2], third),

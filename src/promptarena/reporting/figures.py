@@ -12,7 +12,19 @@ from typing import Final
 
 from promptarena.definitions.readout import Interval, MetricReadout
 
-__all__ = ["NOT_KNOWN", "Scale", "count", "decimals_for", "number", "p_value", "percent", "relative", "share"]
+__all__ = [
+    "NOT_KNOWN",
+    "Scale",
+    "count",
+    "decimals_for",
+    "digits",
+    "number",
+    "p_value",
+    "percent",
+    "relative",
+    "share",
+    "written",
+]
 
 NOT_KNOWN: Final = "n/a"
 _MOST_DECIMALS: Final = 9
@@ -61,6 +73,25 @@ def _decimals_of(value: float, significant: int = _SIGNIFICANT) -> int:
     return min(max(0, significant - 1 - math.floor(math.log10(abs(value)))), _MOST_DECIMALS)
 
 
+def written(value: float) -> str:
+    """A number as somebody would write it down: four significant digits at most, no trailing zeros.
+
+    >>> written(1.2), written(0.1 + 0.2), written(300.0), written(12345.678)
+    ('1.2', '0.3', '300', '12,346')
+    """
+    text = number(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def digits(value: float, significant: int) -> str:
+    """A number with so many significant digits, none of its integer part lost.
+
+    >>> digits(4.99912, 3), digits(1234.5, 3)
+    ('5.00', '1,234')
+    """
+    return number(value, _decimals_of(value, significant))
+
+
 def count(value: int) -> str:
     """A count, thousands separated."""
     return f"{value:,}"
@@ -75,9 +106,9 @@ def percent(fraction: float | None, decimals: int = 1) -> str:
     return NOT_KNOWN if fraction is None else number(fraction * 100, decimals) + "%"
 
 
-def share(part: float, whole: float) -> str:
+def share(part: float, whole: float, decimals: int = 2) -> str:
     """A part of a whole in per cent; `n/a` of nothing."""
-    return NOT_KNOWN if whole == 0 else percent(part / whole, 2)
+    return NOT_KNOWN if whole == 0 else percent(part / whole, decimals)
 
 
 def p_value(p: float | None) -> str:
@@ -131,11 +162,16 @@ class Scale:
 
     @classmethod
     def of(cls, metric: MetricReadout) -> Scale:
-        """The scale of a metric: per cent for rates, else its unit."""
-        if metric.kind == "rate":
+        """The scale of a metric."""
+        return cls.of_kind(metric.kind, metric.unit)
+
+    @classmethod
+    def of_kind(cls, kind: str, unit: str | None = None) -> Scale:
+        """The scale of a kind of metric: per cent for rates, else the metric's unit."""
+        if kind == "rate":
             return cls(100.0, "%", " points")
-        unit = f" {metric.unit}" if metric.unit else ""
-        return cls(1.0, unit, unit)
+        after = f" {unit}" if unit else ""
+        return cls(1.0, after, after)
 
     def value(self, value: float | None, interval: Interval | None = None) -> str:
         """A variant's value, with the digits that the difference's interval allows, but two at least."""
@@ -174,7 +210,7 @@ class Scale:
             return NOT_KNOWN
         if margin.endswith("%"):
             return f"{margin} of control"
-        return number(round(float(margin) * self.factor, 12)) + self.difference_unit
+        return written(float(margin) * self.factor) + self.difference_unit
 
     @property
     def axis_unit(self) -> str:

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from promptarena.definitions.duel_readout import DuelReadout
 from promptarena.definitions.readout import Readout
-from promptarena.reporting.charts import Chart, readout_charts
+from promptarena.reporting.charts import Chart
+from promptarena.reporting.duel_charts import duel_charts
+from promptarena.reporting.duel_outline import outline_duel
 from promptarena.reporting.outline import Outline
+from promptarena.reporting.plan_outline import outline_plan
+from promptarena.reporting.readout_charts import readout_charts
 from promptarena.reporting.readout_outline import outline_readout
+
+if TYPE_CHECKING:  # a plan's module brings numpy and scipy, which a readout's text does not need
+    from promptarena.analysis.plan import Plan
 
 __all__ = ["Report", "charts", "outline"]
 
-Report: TypeAlias = Readout
+Report: TypeAlias = "Readout | DuelReadout | Plan"
 
 
 def outline(report: Report) -> Outline:
     """What a report says, for any face to render."""
-    return outline_readout(report)
+    if isinstance(report, Readout):
+        return outline_readout(report)
+    if isinstance(report, DuelReadout):
+        return outline_duel(report)
+    return outline_plan(report)
 
 
 def charts(report: Report) -> dict[str, Chart]:
-    """The charts of a report, by the key of the section they belong to."""
-    return readout_charts(report)
+    """The charts of a report, by the key of the section they belong to; a plan has none.
+
+    Raises:
+        MissingExtraError: altair is not installed.
+    """
+    if isinstance(report, Readout):
+        return readout_charts(report)
+    if isinstance(report, DuelReadout):
+        return duel_charts(report)
+    return {}

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from promptarena.definitions.readout import Check, Comparison, LookPath, MetricReadout, Readout, SegmentEffect
+from promptarena.definitions.readout import (
+    Check,
+    Comparison,
+    Look,
+    LookPath,
+    MetricReadout,
+    Readout,
+    SegmentEffect,
+)
 from promptarena.reporting import wording
 from promptarena.reporting.figures import NOT_KNOWN, Scale, count, number, p_value, percent, relative
 from promptarena.reporting.outline import Cell, Column, Depth, Outline, Section, Table
@@ -242,21 +250,20 @@ def _path(path: LookPath, scale: Scale, *, many: bool) -> Section:
         Column("Alpha spent", numeric=True),
         Column("Outcome"),
     )
-    outcomes = {True: "crossed", False: "not crossed", None: "to come"}
     rows = tuple(
         (
             (str(position),),
             (look.day or NOT_KNOWN,),
-            (count(look.n),),
+            (count(look.n) if look.n else NOT_KNOWN,),
             (percent(look.fraction, 0),),
             (number(look.z, 2, signed=True),),
             (number(look.critical_z, 2),),
             (number(look.alpha_spent, 5),),
-            (outcomes[look.crossed],),
+            (_outcome(look),),
         )
         for position, look in enumerate(path.looks, 1)
     )
-    facts = ()
+    facts: tuple[tuple[str, str], ...] = ()
     if path.estimate is not None:
         estimate = f"{scale.difference(path.estimate, path.interval)} {scale.interval(path.interval)}".strip()
         facts = (("After stopping", f"{estimate} (median-unbiased estimate, stage-wise interval)"),)
@@ -267,6 +274,14 @@ def _path(path: LookPath, scale: Scale, *, many: bool) -> Section:
         table=Table(columns, rows),
         notes=("z counts towards the good direction; alpha spent is cumulative and of one side.",),
     )
+
+
+def _outcome(look: Look) -> str:
+    if look.z is None:
+        return "to come" if look.crossed is None and look.n == 0 else "no z"
+    if not look.crossed:
+        return "not crossed"
+    return "crossed: good" if look.z > 0 else "crossed: bad"
 
 
 def _daily(readout: Readout, metric: MetricReadout, depth: Depth) -> Section:

@@ -54,7 +54,7 @@ def balance_section(readout: Readout) -> Section:
                 ("unknown" if expected is None else share(expected, total),),
             )
         )
-    notes = ()
+    notes: tuple[str, ...] = ()
     if balance.segments:
         listed = ", ".join(f"{name} {p_value(p)}" for name, p in balance.segments.items())
         notes = (f"Balance within segments, p-value of each: {listed}.",)

@@ -70,6 +70,8 @@ def action(readout: Readout) -> str:
                 f"Keep {control}. If an effect that is still possible would be worth having, plan a larger "
                 "experiment; if not, drop the change."
             )
+        case _ if not readout.paths:
+            return "Decide nothing yet: collect more units, then analyse again."
         case _:
             return (
                 "Leave the traffic as it is and wait for the next look. Do not decide from today's numbers: "

@@ -1,7 +1,7 @@
 (() => {
   "use strict";
   // ast: expressions are interpreted, so the page's policy need not allow eval.
-  const options = { actions: false, renderer: "svg", ast: true };
+  const options = { actions: false, renderer: "svg", ast: true, logLevel: vega.Error };
 
   function draw(figure) {
     const holder = figure.querySelector(".chart");
