@@ -1,0 +1,216 @@
+"""What a plan promises: sizes, looks, calendar, notes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from promptarena.analysis.plan import Plan, plan
+from promptarena.analysis.plan_request import PlanRequest
+from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Guardrail, Primary, Spending, Test
+from promptarena.definitions.metric import Absence, Better, Metric, MetricKind
+from promptarena.definitions.quantities import Margin
+
+FIVE_POINTS = Margin(value=0.05)
+
+
+def rates(**fields: object) -> PlanRequest:
+    asked: dict[str, object] = {"baseline": 0.6, "mde": FIVE_POINTS, **fields}
+    return PlanRequest(**asked)  # type: ignore[arg-type]
+
+
+def sized(**fields: object) -> Plan:
+    return plan(rates(**fields))
+
+
+def test_the_agreed_sizes() -> None:
+    assert sized().total == sized().total_fixed == 2942
+    assert sized(mde=Margin(value=0.02)).total == 18672
+    four = sized(looks=(0.25, 0.5, 0.75, 1.0))
+    assert (four.total, four.total_fixed) == (3000, 2942)
+    assert four.per_variant == {"control": 1500, "treatment": 1500}
+
+
+def test_looks_say_when_with_what_and_at_which_price() -> None:
+    four = sized(looks=(0.25, 0.5, 0.75, 1.0))
+    assert [look.n for look in four.looks] == [750, 1500, 2250, 3000]
+    assert [look.critical_z for look in four.looks] == pytest.approx(
+        [4.332634, 2.963132, 2.359044, 2.014090], abs=1e-6
+    )
+    assert four.looks[-1].alpha_spent == pytest.approx(0.05)
+    assert four.inflation == pytest.approx(1.01964, abs=1e-5)
+    assert four.expected_n is not None
+    assert four.expected_n.mde < four.expected_n.null < four.total
+
+
+def test_pocock_looks_cost_more_and_stop_earlier() -> None:
+    careful, eager = (
+        sized(looks=(0.25, 0.5, 0.75, 1.0), spending=spending)
+        for spending in (Spending.OBRIEN_FLEMING, Spending.POCOCK)
+    )
+    assert eager.total > careful.total
+    assert eager.expected_n is not None
+    assert careful.expected_n is not None
+    assert eager.expected_n.mde < careful.expected_n.mde
+
+
+def test_guardrails_make_a_plan_bigger() -> None:
+    guarded = sized(guardrails=2)
+    assert guarded.total > sized().total
+    assert guarded.power_each == pytest.approx(1 - 0.2 / 3)
+    assert guarded.power == pytest.approx(0.8)
+    assert "2 guardrails" in guarded.notes[0]
+
+
+def test_several_treatments_share_alpha() -> None:
+    three = sized(variants=("control", "treatment", "treatment_2"))
+    assert set(three.per_variant.values()) == {1781}
+    assert three.looks[0].critical_z == pytest.approx(2.241403, abs=1e-5)
+    assert "alpha / 2 = 0.025" in three.notes[0]
+
+
+def test_the_smallest_treatment_decides_an_unequal_split() -> None:
+    uneven = sized(variants=("control", "a", "b"), allocation=(0.5, 0.4, 0.1))
+    assert uneven.per_variant["b"] == pytest.approx(uneven.total * 0.1, abs=1)
+    assert uneven.total > sized(variants=("control", "a", "b")).total
+
+
+def test_a_relative_effect_is_of_the_baseline() -> None:
+    assert sized(mde=Margin(value=0.1, relative=True)).mde == pytest.approx(0.06)
+    assert sized(mde=Margin(value=0.06)).total == sized(mde=Margin(value=0.1, relative=True)).total
+
+
+def test_a_fall_is_sized_with_the_rate_it_leads_to() -> None:
+    assert sized(falls=True).total == 3068
+
+
+def test_means_need_their_standard_deviation_only() -> None:
+    mean = plan(PlanRequest(kind=MetricKind.MEAN, sd=10.0, mde=Margin(value=1.0)))
+    assert mean.total == 2 * math.ceil(2 * 100 * (1.959964 + 0.841621) ** 2)
+    assert mean.mde_table[3].relative is None
+    adjusted = plan(PlanRequest(kind=MetricKind.MEAN, sd=10.0, mde=Margin(value=1.0), correlation=0.5))
+    assert adjusted.total == pytest.approx(0.75 * mean.total, abs=2)
+    rows = PlanRequest(kind=MetricKind.MEAN, sd=10.0, mde=Margin(value=1.0), rows_per_unit=5, icc=0.4)
+    assert plan(rows).total == pytest.approx(0.52 * mean.total, abs=2)
+
+
+def test_non_inferiority_rests_on_its_margin() -> None:
+    kept = sized(mde=None, margin=Margin(value=0.05))
+    assert kept.total == 2 * math.ceil(2 * 0.24 * (1.959964 + 0.841621) ** 2 / 0.05**2)
+    assert kept.non_inferiority
+    assert kept.mde == 0.05
+    # treatment - .9 control has less variance than the plain difference.
+    relative = sized(mde=None, margin=Margin(value=0.05 / 0.6, relative=True))
+    assert relative.total < kept.total
+    assert relative.max_information == pytest.approx(relative.total / 0.96)
+
+
+def test_units_in_hand_say_what_they_find() -> None:
+    found = sized(mde=None, units=2942)
+    assert found.total == 2942
+    assert found.mde == pytest.approx(0.05, abs=1e-4)
+    judged = sized(units=1500, looks=(0.5, 1.0))
+    assert judged.total == 1500
+    assert judged.power == pytest.approx(0.51, abs=0.01)
+    assert sized(units=1000, guardrails=3).power < sized(units=1000).power
+
+
+def test_too_few_units_to_find_anything_is_said() -> None:
+    nothing = sized(baseline=0.99, mde=None, units=100)
+    assert nothing.mde is None
+    assert nothing.expected_n is None
+    assert nothing.max_information is None
+    assert nothing.notes == ("100 units cannot find any effect that a rate of 0.99 leaves room for.",)
+
+
+def test_supplied_boundaries_are_told_their_real_alpha() -> None:
+    supplied = sized(looks=(0.25, 0.5, 0.75, 1.0), critical_z=(3.47, 2.45, 2.14, 2.01))
+    assert supplied.spending == "supplied"
+    assert supplied.looks[-1].alpha_spent == pytest.approx(0.0626, abs=5e-5)
+    assert supplied.notes == ("The supplied boundaries spend 0.0626, not 0.05.",)
+
+
+def test_the_table_has_the_plan_itself_and_falls() -> None:
+    table = sized(looks=(0.5, 1.0)).mde_table
+    assert [row.n for row in table] == sorted(row.n for row in table)
+    assert [row.mde for row in table] == sorted((row.mde for row in table), reverse=True)
+    assert table[3].n == sized(looks=(0.5, 1.0)).total
+    assert table[3].mde == pytest.approx(0.05, rel=1e-3)
+    assert table[3].relative == pytest.approx(0.05 / 0.6, rel=1e-3)
+
+
+def test_traffic_makes_whole_weeks() -> None:
+    weekly = sized(looks=(0.25, 0.5, 0.75, 1.0), daily_units=(100.0,))
+    assert weekly.days == 35
+    assert [look.days for look in weekly.looks] == [14, 21, 28, 35]
+    assert weekly.notes == ()
+    assert sized(daily_units=(500.0,) * 5 + (0.0, 0.0)).days == 14
+    assert sized(daily_units=(1e6,)).days == 7
+    assert sized(daily_units=(1e6,), min_days=10).days == 14
+    assert sized().days is None
+
+
+def test_crowded_and_endless_calendars_are_pointed_out() -> None:
+    assert "same week" in sized(looks=(0.25, 0.5, 0.75, 1.0), daily_units=(1000.0,)).notes[0]
+    assert "300" not in sized(daily_units=(10.0,)).notes[0]
+    assert sized(daily_units=(10.0,)).notes[0].startswith("301 days are long")
+
+
+def test_planned_units_reach_the_planned_information_with_and_without_effect() -> None:
+    planned = sized()
+    assert planned.max_information is not None
+    for treatment in (0.60, 0.65):
+        variance = (0.24 + treatment * (1 - treatment)) / (planned.total / 2)
+        assert 1 / variance >= planned.max_information * (1 - 1e-12)
+
+
+def resolution(better: Better = Better.HIGHER) -> Metric:
+    return Metric(name="resolution", kind=MetricKind.RATE, of="resolved", better=better, absent=Absence.ZERO)
+
+
+def declared(design: Design, **fields: object) -> AnalysisPlan:
+    asked: dict[str, object] = {
+        "experiment": "cites-policy",
+        "control": "old",
+        "variants": ("new", "old"),
+        "weights": {"new": 0.25, "old": 0.75},
+        "metrics": (resolution(),),
+        "primary": Primary(metric="resolution"),
+        "design": design,
+        **fields,
+    }
+    return AnalysisPlan(**asked)  # type: ignore[arg-type]
+
+
+def test_a_definition_is_planned_as_its_flags_would_be() -> None:
+    design = Design(expected=0.6, mde=FIVE_POINTS, looks=(0.5, 1.0), spending=Spending.POCOCK)
+    from_file = plan(PlanRequest.from_analysis_plan(declared(design), daily_units=[200]))
+    from_flags = sized(
+        looks=(0.5, 1.0),
+        spending=Spending.POCOCK,
+        variants=("old", "new"),
+        allocation=(0.75, 0.25),
+        daily_units=(200.0,),
+    )
+    assert from_file == from_flags
+    assert list(from_file.per_variant) == ["old", "new"]
+
+
+def test_a_definition_says_which_way_is_good_and_how_many_guardrails() -> None:
+    design = Design(expected=0.6, mde=FIVE_POINTS)
+    lower = declared(design, metrics=(resolution(Better.LOWER),))
+    assert PlanRequest.from_analysis_plan(lower).effect == pytest.approx(-0.05)
+    guarded = declared(design, guardrails=(Guardrail(metric="resolution"),), weights=None, variants=None)
+    request = PlanRequest.from_analysis_plan(guarded)
+    assert request.guardrails == 1
+    assert request.variants == ("old", "treatment")
+    assert request.shares == (0.5, 0.5)
+
+
+def test_a_non_inferior_primary_is_sized_by_its_margin() -> None:
+    kept = Primary(metric="resolution", test=Test.NON_INFERIORITY, margin=Margin(value=0.02, relative=True))
+    request = PlanRequest.from_analysis_plan(declared(Design(expected=0.6, mde=FIVE_POINTS), primary=kept))
+    planned = plan(request)
+    assert planned.mde == pytest.approx(0.012)
+    assert "design.mde is not used" in planned.notes[1]
