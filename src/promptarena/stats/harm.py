@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from numpy.typing import ArrayLike
 
 from promptarena.stats.anytime import AsymptoticSequence, anytime_p_value
+from promptarena.stats.effects import Effect, Estimate, margin_contrast
 from promptarena.stats.rate_betting import betting_log_e_value
 from promptarena.stats.rate_contrasts import RateContrast, RateCounts, margin_rate_contrast
 from promptarena.stats.rate_mixture import mixture_log_e_value
@@ -82,43 +83,53 @@ def rate_harm(
 
 
 def effect_harm(
-    value: float,
-    standard_error: float,
-    n_control: int,
-    n_treatment: int,
+    effect: Effect,
     *,
     alpha: float,
     n_opt: float,
+    margin: float = 0.0,
+    relative: bool = False,
+    higher_is_better: bool = True,
 ) -> Harm:
     """Harm on a mean, a ratio or anything else whose estimate is nearly normal.
 
     Valid from `MIN_UNITS` units a variant for independent units with a finite variance, asymptotically
-    (`AsymptoticSequence`). It errs most where values are skewed and n_opt is small; a larger n_opt makes
-    early looks more careful.
+    (`AsymptoticSequence`). Not for rates: use `rate_harm`, which is exact.
 
-    >>> harm = effect_harm(-0.5, 0.1, 400, 400, alpha=0.01, n_opt=2000)
+    An arm with less than half of the other's units is given at least the other's variance of a unit. Its own
+    is small just when its skewed values happen to lack their largest, which is when its mean is low: with
+    lognormal values (sigma 1.5), a tenth of the units treated and alpha .01, harm was seen in 7.7% of A/A
+    trials that had none, and in fewer than .2% with this rule.
+
+    >>> control, treatment = Estimate(5.0, 0.005, 399, 400), Estimate(4.5, 0.005, 399, 400)
+    >>> harm = effect_harm(Effect(control, treatment), alpha=0.01, n_opt=2000)
     >>> harm.shown, round(harm.upper, 3)
     (True, -0.157)
 
     Args:
-        value: the good-signed effect plus its margin, as `Contrast.value` of `margin_contrast`.
-        standard_error: of `value`; for a ratio by the delta method.
-        n_control: observed units.
-        n_treatment: observed units.
+        effect: the two arms; a ratio's variances by the delta method.
         alpha: this metric's and treatment's part of the error, over all looks, in (0, .5).
         n_opt: units of both variants at which the sequence is tightest, fixed before the data: for example
             a quarter of the planned ones.
+        margin: how much worse is still acceptable, zero or more, as for `margin_contrast`.
+        relative: the margin is a fraction of |control|.
+        higher_is_better: the metric's direction.
 
     Raises:
-        ValueError: fewer than `MIN_UNITS` units a variant, no standard error, an alpha outside (0, .5).
+        ValueError: fewer than `MIN_UNITS` units a variant, no variance in either arm, an alpha outside
+            (0, .5), or a relative margin of a control that is zero.
     """
+    n_control, n_treatment = effect.control.n, effect.treatment.n
     if min(n_control, n_treatment) < MIN_UNITS:
         raise ValueError(
             f"an asymptotic sequence needs {MIN_UNITS} units a variant, not {min(n_control, n_treatment)}"
         )
+    contrast = margin_contrast(
+        _cautious(effect), margin, relative=relative, higher_is_better=higher_is_better
+    )
     sequence, n = AsymptoticSequence(n_opt, alpha), n_control + n_treatment
-    upper = sequence.upper_bound(value, standard_error, n)
-    evidence = sequence.one_sided_log_e_value(-value / standard_error, n)
+    upper = sequence.upper_bound(contrast.value, math.sqrt(contrast.variance), n)
+    evidence = sequence.one_sided_log_e_value(-contrast.z, n)
     p_value = anytime_p_value(evidence)
     return Harm(evidence, p_value, upper, p_value <= alpha)
 
@@ -159,6 +170,19 @@ def rate_difference_bounds(
         rise = RateContrast(on_treatment=1.0, on_control=-1.0, offset=0.0)
         high = _upper_bound(_log_e_value(counts, rise, treatment_share), rise, each)
     return low, high
+
+
+def _cautious(effect: Effect) -> Effect:
+    control, treatment = effect.control, effect.treatment
+    if 2 * treatment.n < control.n:
+        return Effect(control, _at_least_as_variable(treatment, control))
+    if 2 * control.n < treatment.n:
+        return Effect(_at_least_as_variable(control, treatment), treatment)
+    return effect
+
+
+def _at_least_as_variable(arm: Estimate, other: Estimate) -> Estimate:
+    return replace(arm, variance=max(arm.variance, other.variance * other.n / arm.n))
 
 
 def _log_e_value(
