@@ -1,0 +1,282 @@
+"""The one pass over units: sums about a pivot, by all dimensions at once. Only moments come back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import ibis
+import numpy as np
+
+from promptarena.analysis.cube import Cube, MomentArrays, Slice
+from promptarena.analysis.fields import Columns
+from promptarena.analysis.roll_up import may_be_missing, part_names
+from promptarena.definitions.metric import Metric, MetricKind
+from promptarena.errors import DataError, Location, Problem
+from promptarena.storage.warehouse import fetch
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["MOST_CELLS", "MOST_VALUES", "measure"]
+
+MOST_CELLS: Final = 20_000
+"""Beyond so many cells of all segments crossed, each segment dimension has a pass of its own."""
+MOST_VALUES: Final = 100
+"""A segment (or a variant) with more values than this is taken for a mistake."""
+
+_LOOKED_AT: Final = 10_000
+_NEAR_ZERO: Final = 3.0
+"""Standard deviations; squares about zero are then at most ten times those about the mean."""
+_TOLERANCE: Final = 1e-10
+"""The relative error that a variance may have from rounding."""
+
+Pivots = dict[str, Any]
+"""What is subtracted from a part before it is summed: a number, or a column of the units."""
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """One metric in the pass."""
+
+    metric: Metric
+    parts: list[str]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every unit is known to have all parts."""
+        return not may_be_missing(self.metric)
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """Whose products are summed: the upper triangle."""
+        return [(i, j) for i in range(len(self.parts)) for j in range(i, len(self.parts))]
+
+
+def measure(units: ibis.Table, columns: Columns, metrics: Sequence[Metric]) -> Cube:
+    """Moments of every metric, by all dimensions at once.
+
+    Second moments are sums of products of deviations from a pivot, one number a value, found by a look at a
+    few units. Should the means of some cell turn out to lie so far from it that the variance has lost digits,
+    a second pass takes each cell's own mean. Units without a value of a metric (or of its covariate) are left
+    out of that metric alone.
+
+    Args:
+        units: as `roll_up.roll_up` or `roll_up.one_row_a_unit` makes them; best held, since it is read twice.
+        columns: as given to those.
+        metrics: as given to those.
+
+    Raises:
+        DataError: a segment (or variant) has more than `MOST_VALUES` values, or a value is not finite.
+    """
+    passes = [_Pass(metric, part_names(at, metric)) for at, metric in enumerate(metrics)]
+    pivots = _look(units, columns, passes)
+    time = ["day"] if columns.time is not None else []
+    named = [name for name in columns.dimensions() if name not in columns.segments]
+    everything = ("variant", *time, *named, *columns.segments)
+    whole = _slice(units, everything, passes, pivots, most=MOST_CELLS)
+    if whole is None:
+        _refuse_many_values(units, columns)
+        shared = ("variant", *time, *named)
+        crossed = [(*shared, segment) for segment in columns.segments] or [shared]
+        found = [_slice(units, dimensions, passes, pivots, most=None) for dimensions in crossed]
+        slices = tuple(part for part in found if part is not None)
+    else:
+        slices = (whole,)
+    return _cube(slices, columns)
+
+
+def _cube(slices: tuple[Slice, ...], columns: Columns) -> Cube:
+    def values(dimension: str) -> tuple[str, ...]:
+        part = next(part for part in slices if dimension in part.dimensions)
+        at = part.dimensions.index(dimension)
+        return tuple(sorted({key[at] for key in part.keys}))
+
+    for dimension in ("variant", *columns.segments):
+        if len(found := values(dimension)) > MOST_VALUES:
+            raise DataError(_too_many(dimension, columns, len(found)))
+    days = None
+    if columns.time is not None:
+        from datetime import date
+
+        days = tuple(date.fromisoformat(day) for day in values("day"))
+    segments = {segment: values(segment) for segment in columns.segments}
+    return Cube(slices, values("variant"), segments, days)
+
+
+def _look(units: ibis.Table, columns: Columns, passes: Sequence[_Pass]) -> Pivots:
+    """A number near the mean of each part, from a few units; refuses what is plainly no segment.
+
+    Where the mean lies within a few standard deviations of zero, zero serves as well: nothing is subtracted,
+    and whole numbers are summed exactly.
+    """
+    few = units.limit(_LOOKED_AT)
+    parts = [part for one in passes for part in one.parts]
+    asked: dict[str, Any] = {f"values_{name}": few[f"name_{name}"].nunique() for name in columns.segments}
+    asked |= {f"mean_{part}": few[part].mean() for part in parts}
+    # Not the engine's standard deviation: of large values DuckDB's is an error, where a product is infinite.
+    asked |= {f"square_{part}": (few[part] * few[part]).mean() for part in parts}
+    [found] = fetch(few.aggregate(**asked)).to_pylist()
+    if any(found[f"values_{name}"] > MOST_VALUES for name in columns.segments):
+        _refuse_many_values(units, columns)
+    rates = {one.parts[0] for one in passes if one.metric.kind is MetricKind.RATE}
+    return {
+        part: 0.0 if part in rates else _pivot(found[f"mean_{part}"], found[f"square_{part}"])
+        for part in parts
+    }
+
+
+def _pivot(mean: float | None, square: float | None) -> float:
+    if mean is None or square is None or not (math.isfinite(mean) and math.isfinite(square)):
+        return 0.0  # the look could not tell; a mean far from zero shows after the pass
+    return 0.0 if mean**2 <= _NEAR_ZERO**2 * (square - mean**2) else mean
+
+
+def _refuse_many_values(units: ibis.Table, columns: Columns) -> None:
+    asked = {segment: units[f"name_{segment}"].nunique() for segment in columns.segments}
+    [found] = fetch(units.aggregate(variant=units.variant.nunique(), **asked)).to_pylist()
+    problems = [
+        _too_many(dimension, columns, count) for dimension, count in found.items() if count > MOST_VALUES
+    ]
+    if problems:
+        raise DataError(problems)
+
+
+def _too_many(dimension: str, columns: Columns, count: int) -> Problem:
+    if dimension == "variant":
+        hint = "Name the column that says which variant a unit met."
+        return Problem(f"It has {count} variants.", Location(field=columns.variant), hint)
+    hint = f"A segment has at most {MOST_VALUES}; group them, or leave it out."
+    return Problem(f"The segment has {count} values.", Location(field=dimension), hint)
+
+
+def _slice(
+    units: ibis.Table,
+    dimensions: tuple[str, ...],
+    passes: Sequence[_Pass],
+    pivots: Pivots,
+    most: int | None,
+) -> Slice | None:
+    """One pass, or none if there are more cells than `most`."""
+    keys = {dimension: _key(units, dimension) for dimension in dimensions}
+    summed = units.select(**keys, **{part: units[part] for one in passes for part in one.parts})
+    query = summed.group_by(list(keys)).aggregate(**_sums(summed, passes, pivots))
+    answer = fetch(query if most is None else query.limit(most + 1))
+    if most is not None and answer.num_rows > most:
+        return None
+    slice_ = _read(answer, dimensions, passes, pivots)
+    if any(_lost_digits(arrays, one, pivots) for one, arrays in _with_arrays(slice_, passes)):
+        return _about_own_means(summed, dimensions, passes)
+    return slice_
+
+
+def _key(units: ibis.Table, dimension: str) -> Any:
+    return units[dimension if dimension in ("variant", "day") else f"name_{dimension}"]
+
+
+def _sums(table: ibis.Table, passes: Sequence[_Pass], pivots: Pivots) -> dict[str, Any]:
+    sums: dict[str, Any] = {"units": table.count()}
+    for one in passes:
+        values = [table[part] for part in one.parts]
+        if not one.complete and len(values) > 1:
+            whole = ibis.and_(*[value.notnull() for value in values])
+            values = [ibis.ifelse(whole, value, ibis.null("float64")) for value in values]
+        about = [
+            value if _is_zero(pivots[part]) else value - pivots[part]
+            for value, part in zip(values, one.parts, strict=True)
+        ]
+        if not one.complete:
+            sums[f"n_{one.parts[0]}"] = values[0].count()
+        for part, value in zip(one.parts, about, strict=True):
+            sums[f"sum_{part}"] = value.sum()
+        for i, j in one.pairs:
+            if not _is_own_square(one, pivots, i, j):
+                sums[f"product_{one.parts[i]}_{j}"] = (about[i] * about[j]).sum()
+    return sums
+
+
+def _is_zero(pivot: Any) -> bool:
+    return isinstance(pivot, float) and pivot == 0.0
+
+
+def _is_own_square(one: _Pass, pivots: Pivots, i: int, j: int) -> bool:
+    """Whether the product is known from the sum: 0 and 1 are their own squares."""
+    return one.metric.kind is MetricKind.RATE and i == j == 0 and _is_zero(pivots[one.parts[0]])
+
+
+def _read(answer: pa.Table, dimensions: tuple[str, ...], passes: Sequence[_Pass], pivots: Pivots) -> Slice:
+    columns = [[str(value) for value in answer[dimension].to_pylist()] for dimension in dimensions]
+    keys = tuple(zip(*columns, strict=True))
+    units = _floats(answer, "units").astype(np.int64)
+    metrics = {}
+    for one in passes:
+        n = units if one.complete else _floats(answer, f"n_{one.parts[0]}").astype(np.int64)
+        sums = np.stack([_floats(answer, f"sum_{part}") for part in one.parts], axis=1)
+        products = np.empty((len(n), len(one.parts), len(one.parts)))
+        for i, j in one.pairs:
+            known = _is_own_square(one, pivots, i, j)
+            product = sums[:, 0] if known else _floats(answer, f"product_{one.parts[i]}_{j}")
+            products[:, i, j] = products[:, j, i] = product
+        if not (np.isfinite(sums).all() and np.isfinite(products).all()):
+            message = f"Values of `{one.metric.name}` are NaN, infinite, or too large to be squared."
+            raise DataError(message, where=Location(field=one.metric.of))
+        about = np.stack([_pivot_values(answer, part, pivots) for part in one.parts], axis=1)
+        metrics[one.metric.name] = MomentArrays.from_pivots(n, about, sums, products)
+    return Slice(dimensions, keys, units, metrics)
+
+
+def _pivot_values(answer: pa.Table, part: str, pivots: Pivots) -> Any:
+    if isinstance(pivots[part], float):
+        return np.full(answer.num_rows, pivots[part])
+    return _floats(answer, f"pivot_{part}")
+
+
+def _floats(answer: pa.Table, column: str) -> Any:
+    """A column of the answer; a sum over no values is NULL there and zero here."""
+    import pyarrow.compute as pc
+
+    return pc.fill_null(pc.cast(answer[column], "double"), 0.0).to_numpy()
+
+
+def _with_arrays(part: Slice, passes: Sequence[_Pass]) -> list[tuple[_Pass, MomentArrays]]:
+    return [(one, part.metrics[one.metric.name]) for one in passes]
+
+
+def _lost_digits(arrays: MomentArrays, one: _Pass, pivots: Mapping[str, Any]) -> bool:
+    """Whether rounding may have spoilt the variance of some cell.
+
+    n values summed about a pivot at a distance d of the mean err by about eps sqrt(n) n d^2 in the sum of
+    squares.
+    """
+    away = arrays.mean - np.array([pivots[part] for part in one.parts])
+    n = arrays.n.astype(np.float64)[:, None]
+    lost = np.finfo(np.float64).eps * np.sqrt(n) * n * away**2
+    squares = np.diagonal(arrays.comoments, axis1=1, axis2=2)
+    # About zero a rate is summed exactly, and one unit is its own mean.
+    inexact = (n > 1) & ~np.array([_is_own_square(one, dict(pivots), i, i) for i in range(len(one.parts))])
+    return bool((inexact & (lost > _TOLERANCE * squares)).any())
+
+
+def _about_own_means(summed: ibis.Table, dimensions: tuple[str, ...], passes: Sequence[_Pass]) -> Slice:
+    """The pass again, about each cell's own means; values that are all equal get no variance at all."""
+    parts = [part for one in passes for part in one.parts]
+    means = summed.group_by(list(dimensions)).aggregate(
+        **{f"pivot_{part}": summed[part].mean().fill_null(0.0) for part in parts}
+    )
+    joined = summed.join(means, list(dimensions))
+    pivots: Pivots = {part: joined[f"pivot_{part}"] for part in parts}
+    asked = _sums(joined, passes, pivots)
+    asked |= {f"pivot_{part}": joined[f"pivot_{part}"].max() for part in parts}
+    asked |= {f"least_{part}": joined[part].min() for part in parts}
+    asked |= {f"most_{part}": joined[part].max() for part in parts}
+    answer = fetch(joined.group_by(list(dimensions)).aggregate(**asked))
+    slice_ = _read(answer, dimensions, passes, pivots)
+    for one, arrays in _with_arrays(slice_, passes):
+        for i, part in enumerate(one.parts):
+            least, most = _floats(answer, f"least_{part}"), _floats(answer, f"most_{part}")
+            constant = (least == most) & (arrays.n > 0)
+            arrays.mean[constant, i] = least[constant]
+            arrays.comoments[constant, i, :] = arrays.comoments[constant, :, i] = 0.0
+    return slice_
