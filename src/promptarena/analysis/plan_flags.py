@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from promptarena.analysis.plan_request import FLAGS, PlanRequest
 from promptarena.definitions.analysis_plan import Spending
+from promptarena.definitions.experiment import load_experiment
 from promptarena.definitions.metric import Better, MetricKind
 from promptarena.definitions.quantities import Margin, parse_share
 from promptarena.errors import Location, Problem, UsageError
 
-__all__ = ["request_from_flags"]
+__all__ = ["request_from_definition", "request_from_flags"]
 
 _Written = TypeVar("_Written")
 _Read = TypeVar("_Read")
@@ -110,6 +112,24 @@ def request_from_flags(
         rows_per_unit=rows_per_unit,
         icc=icc,
     )
+
+
+def request_from_definition(path: Path, *, daily_units: str | float | None = None) -> PlanRequest:
+    """Read what an experiment's definition declares.
+
+    Args:
+        path: of the experiment.
+        daily_units: `500`, or seven numbers of a week; traffic is not a part of a definition.
+
+    Raises:
+        DefinitionError: the file is wrong.
+        UsageError: its design lacks what sizing needs, or `daily_units` cannot be read.
+    """
+    try:
+        daily = None if daily_units is None else _numbers(str(daily_units))
+    except ValueError as error:
+        raise UsageError(f"{error}.", where=Location(field=FLAGS["daily_units"])) from None
+    return PlanRequest.from_analysis_plan(load_experiment(path).analysis_plan(), daily_units=daily)
 
 
 def _signed_margin(written: object) -> tuple[Margin, bool]:

@@ -22,6 +22,8 @@ def init(
     """Write a small project: a feature, an experiment, metrics and golden cases."""
     from promptarena.definitions.scaffold import scaffold
 
-    for path in scaffold(folder, force=force):
+    written = scaffold(folder, force=force)
+    for path in written:
         typer.echo(f"wrote {path}")
-    typer.echo("\nNext: edit arena.yaml, then `arena plan experiments/support-cites-policy.yaml`.")
+    experiment = next(path for path in written if path.parent.name == "experiments")
+    typer.echo(f"\nNext: edit arena.yaml and {experiment}, then run: arena plan {experiment}")

@@ -16,19 +16,20 @@ from promptarena.cli.failures import report_failure
 
 __all__ = ["app", "main"]
 
-_ABOUT: Final = """Decide whether a change to an LLM feature should receive traffic.
-
-A file of outcomes becomes a verdict with [bold]arena analyze[/bold], two sets of recorded answers with
-[bold]arena duel[/bold]; [bold]arena plan[/bold] says how much data it takes. Begin with [bold]demo[/bold].
-
-Exit status: 0 done, or pass/ship; 1 fail, hold or harmful; 2 usage or definition error; 3 inconclusive or
-continue; 4 invalid, or could not be completed. Verdicts set the status only with [bold]--check[/bold].
-"""
+_ABOUT: Final = (
+    "Decide whether a change to an LLM feature should receive traffic.\n\n"
+    "A file of outcomes becomes a verdict with [bold]arena analyze[/bold], two sets of recorded answers with "
+    "[bold]arena duel[/bold]; [bold]arena plan[/bold] says how much data it takes. "
+    "Begin with [bold]arena demo[/bold].\n\n"
+    "Exit status: 0 done, pass or ship; 1 fail, hold or harmful; 2 usage or definition error; 3 inconclusive "
+    "or continue; 4 invalid or could not be completed. A verdict sets it only with [bold]--check[/bold]."
+)
 
 app = typer.Typer(
     name="arena",
     help=_ABOUT,
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from promptarena.cli.options import AsJson
+from promptarena.errors import UsageError
 
 __all__ = ["register"]
 
@@ -56,11 +57,15 @@ def plan(
 ) -> None:
     """Size an experiment: units, looks and days for an effect; or the effect that given units can find."""
     from promptarena.analysis.plan import plan as size_plan
-    from promptarena.analysis.plan_flags import request_from_file, request_from_flags
+    from promptarena.analysis.plan_flags import request_from_definition, request_from_flags
     from promptarena.cli.rendering import render_plan
 
     if file is not None:
-        request = request_from_file(file, daily_units=daily_units)
+        given = {"--baseline": baseline, "--mde": mde, "--sd": sd, "--units": units, "--margin": margin}
+        _refuse_beside_file(
+            given | {"--variants": variants, "--allocation": allocation, "--critical-z": critical_z}
+        )
+        request = request_from_definition(file, daily_units=daily_units)
     else:
         request = request_from_flags(
             baseline=baseline,
@@ -84,3 +89,12 @@ def plan(
             icc=icc,
         )
     render_plan(size_plan(request), as_json=as_json)
+
+
+def _refuse_beside_file(flags: dict[str, object]) -> None:
+    given = [flag for flag, value in flags.items() if value is not None]
+    if given:
+        raise UsageError(
+            f"{', '.join(given)} cannot be used with a definition, which has said it already.",
+            hint="Leave the flag out, or the file.",
+        )

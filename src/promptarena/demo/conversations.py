@@ -35,9 +35,9 @@ _COLUMNS: Final = (
 def write_conversations(path: Path, count: int = 6_000, seed: int = 20260302) -> None:
     """Write a CSV of conversations, one a row, in order of time.
 
-    Resolution is 60% under control and 5 points more under treatment, with a day-of-week effect, and phones and
-    free customers resolved less. A third of the customers rate; ratings follow resolution. Treatment's answers take 20 ms
-    more and cost 3% more, for they are longer.
+    Resolution is 60% under control and 5 points more under treatment, with a day-of-week effect; phones and
+    free customers are resolved less. A third of the customers rate, and ratings follow resolution. The
+    treatment's answers take 20 ms more and cost 3% more, for they are longer.
     """
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
