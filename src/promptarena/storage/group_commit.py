@@ -1,0 +1,143 @@
+"""Many that wait, one write and one fdatasync: the wait for the disk is shared.
+
+While one batch is on its way to the disk, whatever arrives gathers in the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from weakref import WeakSet
+
+from promptarena.errors import ArenaError, StorageError
+
+__all__ = ["GroupCommit"]
+
+
+class _Batch:
+    """What goes to the disk together, and who waits for it."""
+
+    __slots__ = ("done", "error", "futures", "lines")
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.futures: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
+        self.done = threading.Event()
+        self.error: Exception | None = None
+
+    def settle(self, error: Exception | None) -> None:
+        self.error = error
+        self.done.set()
+        for loop, futures in self.futures.items():
+            # A loop that was closed meanwhile has nobody left who waits.
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(_wake, futures, error)
+
+
+def _wake(futures: list[asyncio.Future[None]], error: Exception | None) -> None:
+    for future in futures:
+        if future.done():  # its task was cancelled
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(_own(error))
+
+
+def _own(error: Exception) -> Exception:
+    """An error of one's own to raise: tracebacks of many threads do not share one object."""
+    if isinstance(error, ArenaError):
+        return type(error)(error.problems)
+    return StorageError(f"the log could not be written: {error!r}")
+
+
+class GroupCommit:
+    """Collects lines from threads and tasks and gives them to `write_durably`, a batch at a time."""
+
+    def __init__(self, write_durably: Callable[[bytes], None]) -> None:
+        self._write_durably = write_durably
+        self._begin()
+        _commits.add(self)
+
+    def _begin(self) -> None:
+        self._lock = threading.Lock()
+        self._batch: _Batch | None = None
+        self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def append(self, lines: bytes) -> None:
+        """Return once the lines are durable.
+
+        Raises:
+            StorageError: they are not acknowledged; sent again under the same event ids they count once.
+        """
+        with self._lock:
+            batch = self._join(lines)
+        batch.done.wait()
+        if batch.error is not None:
+            raise _own(batch.error)
+
+    async def append_async(self, lines: bytes) -> None:
+        """The same, for a task. A cancelled wait does not take back what was handed over.
+
+        Raises:
+            StorageError: as `append`.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        with self._lock:
+            self._join(lines).futures[loop].append(future)
+        await future
+
+    def close(self) -> None:
+        """Commit what is waiting and stop; a later append begins again."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            # What still joins the current batch is ahead of the end; a later batch gets its own queue.
+            queue, self._queue = self._queue, SimpleQueue()
+            if thread is not None:
+                queue.put(None)
+        if thread is not None:
+            thread.join()
+
+    def _join(self, lines: bytes) -> _Batch:
+        batch = self._batch
+        if batch is None:
+            batch = self._batch = _Batch()
+            self._queue.put(batch)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, args=(self._queue,), name="promptarena-commit", daemon=True
+                )
+                self._thread.start()
+        batch.lines.append(lines)
+        return batch
+
+    def _run(self, queue: SimpleQueue[_Batch | None]) -> None:
+        while (batch := queue.get()) is not None:
+            with self._lock:
+                if self._batch is batch:
+                    self._batch = None
+            error: Exception | None = None
+            try:
+                self._write_durably(b"".join(batch.lines))
+            except Exception as failure:  # whoever waits is told; the next batch gets its own chance
+                error = failure
+            batch.settle(error)
+
+
+_commits: WeakSet[GroupCommit] = WeakSet()
+
+
+def _begin_all() -> None:
+    for commit in list(_commits):
+        commit._begin()
+
+
+# The thread does not live on in a forked child, and the batch is the parent's.
+os.register_at_fork(after_in_child=_begin_all)

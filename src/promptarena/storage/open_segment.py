@@ -1,0 +1,185 @@
+"""The segment that this process appends to: JSON lines in a file of its own, locked while it lives."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from weakref import WeakSet
+
+from promptarena.definitions.clock import Clock
+from promptarena.storage.durable_files import explained, fsync_folder
+from promptarena.storage.log_folder import LogFolder, LogSettings
+
+__all__ = ["SegmentWriter"]
+
+_ATTEMPTS: Final = 5
+
+
+class _OpenSegment:
+    """One file, from its creation to its last byte."""
+
+    def __init__(self, folder: LogFolder, host: str, opened: float) -> None:
+        self.opened = opened
+        self.size = 0
+        self.path = folder.open / folder.new_segment_name(host)
+        # Locked before it has its name: whoever looks for orphans never meets it without its owner.
+        aside = self.path.with_name(f".{self.path.name}")
+        self._handle = os.open(
+            aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640
+        )
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            aside.rename(self.path)
+            fsync_folder(folder.open)
+        except BaseException:
+            self.close()
+            aside.unlink(missing_ok=True)
+            raise
+
+    def write(self, lines: bytes) -> None:
+        """Append all of it. If that fails nothing of it stays, or its end is the file's torn last line."""
+        try:
+            written = os.write(self._handle, lines)
+            if written != len(lines):
+                rest = memoryview(lines)[written:]
+                while rest:
+                    rest = rest[os.write(self._handle, rest) :]
+        except BaseException:
+            with suppress(OSError):
+                os.ftruncate(self._handle, self.size)
+            raise
+        self.size += len(lines)
+
+    def sync(self) -> None:
+        os.fdatasync(self._handle)
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+class SegmentWriter:
+    """Appends to an open segment and begins another at a certain age or size, or after a failure.
+
+    A segment that failed is never appended to again. A reader that follows it counts in bytes, and would take
+    what comes after a truncation for what it has already read.
+    """
+
+    def __init__(self, folder: LogFolder, settings: LogSettings, clock: Clock) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._clock = clock
+        self._begin()
+        _writers.add(self)
+
+    def _begin(self) -> None:
+        self._segment: _OpenSegment | None = None
+        self._failed: list[_OpenSegment] = []
+        # Taken in this order. Whoever holds the first knows that no descriptor is closed under an fdatasync.
+        self._syncing = threading.Lock()
+        self._writing = threading.Lock()
+
+    @property
+    def path(self) -> Path | None:
+        """The open segment's file, if there is one."""
+        segment = self._segment
+        return segment.path if segment else None
+
+    def write(self, lines: bytes) -> None:
+        """One write(2): survives the death of this process.
+
+        Raises:
+            StorageError: nothing of it was accepted.
+        """
+        segment = self._segment
+        if segment is not None and self._due(segment):
+            self.rotate(only_if_due=True)
+        with self._writing:
+            self._write(lines)
+
+    def write_durably(self, lines: bytes) -> None:
+        """One write(2) and one fdatasync: survives a power cut.
+
+        Raises:
+            StorageError: nothing of it is acknowledged.
+        """
+        segment = self._segment
+        if segment is not None and self._due(segment):
+            self.rotate(only_if_due=True)
+        with self._syncing:
+            with self._writing:
+                segment = self._write(lines)
+            try:
+                segment.sync()
+            except OSError as error:
+                # After a failed sync the kernel may have dropped the pages and call them clean: a second
+                # fdatasync of this file would succeed and mean nothing.
+                with self._writing:
+                    self._give_up(segment)
+                raise explained(error, "make events durable", segment.path) from error
+
+    def rotate(self, *, only_if_due: bool = False) -> None:
+        """Close the open segment, so that it can be sealed; the next append begins another."""
+        with self._syncing, self._writing:
+            segment = self._segment
+            if segment is not None and not (only_if_due and not self._due(segment)):
+                self._segment = None
+                segment.close()
+            for failed in self._failed:
+                failed.close()
+            self._failed.clear()
+
+    def _write(self, lines: bytes) -> _OpenSegment:
+        segment = self._segment
+        if segment is None:
+            segment = self._segment = self._open()
+        try:
+            segment.write(lines)
+        except BaseException as error:
+            self._give_up(segment)
+            if isinstance(error, OSError):
+                raise explained(error, "append to the log", segment.path) from error
+            raise
+        return segment
+
+    def _open(self) -> _OpenSegment:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return _OpenSegment(self._folder, self._settings.host, self._clock.monotonic())
+            except OSError as error:
+                # Housekeeping may meet a file just before it is locked, and take it for a dead one's.
+                disturbed = isinstance(error, FileNotFoundError | BlockingIOError)
+                if not disturbed or attempt == _ATTEMPTS - 1:
+                    raise explained(error, "begin a segment of the log", self._folder.open) from error
+        raise AssertionError("unreachable")
+
+    def _give_up(self, segment: _OpenSegment) -> None:
+        if self._segment is segment:
+            self._segment = None
+            self._failed.append(segment)
+
+    def _due(self, segment: _OpenSegment) -> bool:
+        return (
+            segment.size >= self._settings.seal_bytes
+            or self._clock.monotonic() - segment.opened >= self._settings.seal_after_s
+        )
+
+    def _forget(self) -> None:
+        """In a forked child: the segment is the parent's, and so are whatever locks were held."""
+        for segment in [*self._failed, *([self._segment] if self._segment else [])]:
+            segment.close()
+        self._begin()
+
+
+_writers: WeakSet[SegmentWriter] = WeakSet()
+
+
+def _forget_all() -> None:
+    for writer in list(_writers):
+        writer._forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
