@@ -25,6 +25,7 @@ from promptarena.definitions.checks import ColumnValue, OutputCheck, Text
 from promptarena.definitions.document import read_document
 from promptarena.definitions.frozen import Frozen, Shorthand, mistake
 from promptarena.definitions.quantities import Share
+from promptarena.definitions.suggestion import did_you_mean, listed
 from promptarena.definitions.validation import Mistakes, validate
 
 __all__ = [
@@ -71,7 +72,7 @@ class TableSource(Shorthand):
     file: Annotated[str, Field(min_length=1)]
     id: str = "id"
     """The column that holds the case's id."""
-    where: Annotated[dict[str, Texts], Field(default_factory=dict)]
+    where: dict[str, Texts] = Field(default_factory=dict)
     """Only records whose column holds this text, or one of these."""
 
 
@@ -160,7 +161,7 @@ class GateRule(Frozen):
     """What every treatment must show before it may meet users."""
 
     win_rate: WinRateRule | None = None
-    checks: Annotated[dict[str, CheckRule], Field(default_factory=dict)]
+    checks: dict[str, CheckRule] = Field(default_factory=dict)
     """By check name; `all` is for those without a rule of their own."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.025
     """One-sided: how often, at most, a treatment exactly at a threshold passes it. Intervals are reported at
@@ -266,12 +267,19 @@ def _check_gate(duel: Duel, mistakes: Mistakes) -> None:
         return
     if gate.win_rate is not None and duel.judge is None and mistakes.broken("judge"):
         mistakes.add("A win rate needs a `judge`.", "gate", "win_rate", key=True)
-    titles = [check.title for check in duel.checks]
+    titles = list(dict.fromkeys(check.title for check in duel.checks))
     for name in gate.checks:
         if name == "all" and not titles:
             mistakes.add("There are no checks.", "gate", "checks", name, key=True)
         elif name != "all" and name not in titles:
-            mistakes.unknown("check", name, [*titles, "all"], "gate", "checks", name)
+            mistakes.add(
+                f"There is no check {name!r}; known: {listed([*titles, 'all'])}.",
+                "gate",
+                "checks",
+                name,
+                key=True,
+                hint=did_you_mean(name, titles),
+            )
 
 
 def referenced_columns(duel: Duel) -> tuple[str, ...]:

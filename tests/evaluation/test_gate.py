@@ -1,0 +1,162 @@
+"""The gate: its four answers, what is missing, a judge that reads positions, and its error by simulation."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from promptarena.definitions.duel import CheckRule, ConflictRule, GateRule, WinRateRule
+from promptarena.definitions.duel_readout import Gate, GateStatus
+from promptarena.evaluation.gate import decide_gate
+from promptarena.evaluation.pairs import JudgedPair
+from promptarena.evaluation.recorded import FAILED, MISSING, NOT_APPLICABLE, PASSED
+
+
+def pair(shown_first: list[float], shown_second: list[float] | None = None) -> JudgedPair:
+    """Scores of the treatment; NaN is no verdict."""
+    forward = np.array(shown_first, dtype=np.float64)
+    backward = forward if shown_second is None else np.array(shown_second, dtype=np.float64)
+    return JudgedPair(0, 1, forward, backward, verdicts=2 * len(forward), unscored=0, repeated=0)
+
+
+def win_gate(judged: JudgedPair, above: float = 0.5, alpha: float = 0.025) -> Gate:
+    rule = GateRule(win_rate=WinRateRule(above=above), alpha=alpha)
+    return decide_gate(rule, ["new"], "old", {"new": judged}, {}, ConflictRule.TIE)
+
+
+def check_gate(new: list[int], old: list[int], **rule: float) -> Gate:
+    results = {"new": np.array(new, dtype=np.int8), "old": np.array(old, dtype=np.int8)}
+    asked = GateRule(checks={"polite": CheckRule.model_validate(rule)})
+    return decide_gate(asked, ["new"], "old", {}, {"polite": results}, ConflictRule.TIE)
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "missing", "status"),
+    [
+        (70, 30, 0, GateStatus.PASS),
+        (30, 70, 0, GateStatus.FAIL),
+        (55, 45, 0, GateStatus.INCONCLUSIVE),
+        (1, 0, 0, GateStatus.INCONCLUSIVE),
+        (70, 30, 25, GateStatus.INCONCLUSIVE),  # 70 of 125 if all that is missing was lost
+        (30, 70, 45, GateStatus.INCONCLUSIVE),  # 75 of 145 if it was won
+        (10, 0, 30, GateStatus.INVALID),  # most of the dataset was not judged
+        (0, 0, 10, GateStatus.INVALID),
+    ],
+)
+def test_the_win_rate_decides_with_what_is_missing_counted_against(
+    wins: int, losses: int, missing: int, status: GateStatus
+) -> None:
+    found = win_gate(pair([1.0] * wins + [0.0] * losses + [math.nan] * missing))
+    assert found.status is status
+    assert [condition.status for condition in found.conditions] == [status]
+    assert found.reasons == (found.conditions[0].text,)
+
+
+def test_a_reason_has_its_numbers() -> None:
+    # Clopper and Pearson of 70 of 102 below and 72 of 102 above.
+    (reason,) = win_gate(pair([1.0] * 70 + [0.0] * 30 + [math.nan] * 2)).reasons
+    assert reason == (
+        "new wins 70.0% of 100 cases against old (bounds 58.7% and 79.2%, each at error 0.025, 2 missing "
+        "counted against it in one and for it in the other), surely more than the 50.0% asked."
+    )
+
+
+def test_a_judge_that_always_says_first_is_invalid_not_inconclusive() -> None:
+    found = win_gate(pair([1.0] * 60, [0.0] * 60))
+    assert found.status is GateStatus.INVALID
+    assert "decides by display position: in 60 of 60 cases" in found.reasons[0]
+
+
+def test_a_judge_that_often_contradicts_itself_may_still_be_heard() -> None:
+    found = win_gate(pair([1.0] * 100, [1.0] * 60 + [0.0] * 40))
+    assert found.status is GateStatus.PASS
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "rule", "status"),
+    [
+        ([PASSED] * 100, [PASSED] * 100, {"margin": 0.05}, GateStatus.PASS),
+        ([PASSED] * 80 + [FAILED] * 20, [PASSED] * 100, {"margin": 0.05}, GateStatus.FAIL),
+        ([PASSED] * 96 + [FAILED] * 4, [PASSED] * 100, {"margin": 0.05}, GateStatus.INCONCLUSIVE),
+        ([PASSED] * 100, [FAILED] * 20 + [PASSED] * 80, {"above": 0.0}, GateStatus.PASS),
+        ([PASSED] * 100, [PASSED] * 100, {"above": 0.0}, GateStatus.INCONCLUSIVE),
+        ([PASSED] * 100, [FAILED] * 100, {"min": 0.95}, GateStatus.PASS),
+        ([PASSED] * 30, [FAILED] * 30, {"min": 0.95}, GateStatus.INCONCLUSIVE),
+        ([PASSED] * 50 + [FAILED] * 50, [FAILED] * 100, {"min": 0.95}, GateStatus.FAIL),
+        ([PASSED] * 90 + [MISSING] * 10, [PASSED] * 100, {"margin": 0.05}, GateStatus.INCONCLUSIVE),
+        ([PASSED] * 100, [PASSED] * 90 + [MISSING] * 10, {"margin": 0.05}, GateStatus.PASS),
+        ([PASSED] * 90 + [MISSING] * 10, [PASSED] * 100, {"min": 0.95}, GateStatus.INCONCLUSIVE),
+        ([PASSED] * 10 + [MISSING] * 30, [PASSED] * 40, {"margin": 0.05}, GateStatus.INVALID),
+        ([MISSING] * 9, [PASSED] * 9, {"min": 0.5}, GateStatus.INVALID),
+        (
+            [NOT_APPLICABLE] * 900 + [PASSED] * 100,
+            [NOT_APPLICABLE] * 900 + [PASSED] * 100,
+            {"margin": 0.05},
+            "pass",
+        ),
+    ],
+)
+def test_checks_decide_by_margin_superiority_or_floor(
+    new: list[int], old: list[int], rule: dict[str, float], status: GateStatus
+) -> None:
+    assert check_gate(new, old, **rule).status == status
+
+
+def test_all_treatments_must_pass_all_conditions_and_the_worst_is_told_first() -> None:
+    rule = GateRule(
+        win_rate=WinRateRule(), checks={"polite": CheckRule(margin=0.05), "all": CheckRule(min=0.5)}
+    )
+    passed = np.ones(100, dtype=np.int8)
+    checks = {
+        "polite": {"old": passed, "good": passed, "bad": passed},
+        "short": {"old": passed, "good": passed},
+    }
+    checks["short"]["bad"] = 1 - passed
+    judged = {"good": pair([1.0] * 90 + [0.0] * 10), "bad": pair([1.0] * 55 + [0.0] * 45)}
+    found = decide_gate(rule, ["good", "bad"], "old", judged, checks, ConflictRule.TIE)
+    assert found.status is GateStatus.FAIL
+    assert found.reasons[0].startswith("check: short: bad passes 0.0%")
+    assert found.reasons[1].startswith("bad wins 55.0%")
+    assert [(each.variant, each.name, each.status.value) for each in found.conditions] == [
+        ("good", "win_rate", "pass"),
+        ("good", "check: polite", "pass"),
+        ("good", "check: short", "pass"),
+        ("bad", "win_rate", "inconclusive"),
+        ("bad", "check: polite", "pass"),
+        ("bad", "check: short", "fail"),
+    ]
+
+
+def _passes(rng: np.random.Generator, runs: int, cases: int, rate: float, ties: float, bias: float) -> float:
+    """Share of simulated duels that pass; cases have a true order, and the judge errs towards the first."""
+    passed = 0
+    chances = [rate - ties / 2, ties, 1 - rate - ties / 2]
+    for _ in range(runs):
+        truth = rng.choice([1.0, 0.5, 0.0], cases, p=chances)
+        forward = np.where(rng.random(cases) < bias, 1.0, truth)
+        backward = np.where(rng.random(cases) < bias, 0.0, truth)
+        passed += win_gate(pair(forward.tolist(), backward.tolist())).status is GateStatus.PASS
+    return passed / runs
+
+
+@pytest.mark.parametrize(("ties", "bias"), [(0.0, 0.0), (0.3, 0.0), (0.1, 0.3)])
+def test_no_better_treatment_passes_more_often_than_declared(ties: float, bias: float) -> None:
+    runs = 1200
+    found = _passes(np.random.default_rng(41), runs, 60, rate=0.5, ties=ties, bias=bias)
+    assert found <= 0.025 + 2 * math.sqrt(0.025 * 0.975 / runs)
+
+
+def test_a_better_treatment_passes_mostly() -> None:
+    # Normal approximation without ties: 200 cases at .65 have power .99 at one-sided .025.
+    assert _passes(np.random.default_rng(42), 300, 200, rate=0.65, ties=0.0, bias=0.0) > 0.96
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cases", [20, 60, 200])
+@pytest.mark.parametrize(("ties", "bias"), [(0.0, 0.0), (0.2, 0.0), (0.5, 0.0), (0.1, 0.2), (0.0, 0.4)])
+def test_the_error_is_as_declared_at_sizes_that_matter(cases: int, ties: float, bias: float) -> None:
+    runs = 10_000
+    found = _passes(np.random.default_rng(43), runs, cases, rate=0.5, ties=ties, bias=bias)
+    assert found <= 0.025 + 2 * math.sqrt(0.025 * 0.975 / runs)
