@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from promptarena.definitions.frozen import Frozen, mistake
 
@@ -120,18 +120,30 @@ class OutputCheck(Frozen):
             raise ValueError(f"{pattern[:60]!r} is not a regular expression: {error}") from None
         return pattern
 
-    @field_validator("contains", "not_contains", "equals", "not_equals")
+    @field_validator("equals", "not_equals", "contains", "not_contains", mode="before")
     @classmethod
-    def _says_something(cls, value: ColumnValue | str | tuple[str, ...] | None, info: Any) -> Any:
-        texts = (value,) if isinstance(value, str) else value if isinstance(value, tuple) else None
-        if texts is not None and "contains" in info.field_name and (not texts or not all(texts)):
+    def _is_text_or_column(cls, written: Any, info: ValidationInfo) -> Any:
+        several = "contains" in str(info.field_name)
+        texts = written if several and isinstance(written, list) else [written]
+        if isinstance(written, dict) and list(written) == ["column"]:
+            return written
+        if not all(isinstance(text, str | int | float) for text in texts):
+            accepted = "a text, a list of texts" if several else "a text"
+            raise ValueError(f"write {accepted}, or {{column: NAME}} for what the dataset holds")
+        if several and "" in (texts or [""]):
             raise ValueError("every text contains the empty text; write what is looked for")
-        return value
+        plain = [text if isinstance(text, str) else as_text(text) for text in texts]
+        return plain if isinstance(written, list) else plain[0]
 
-    @field_validator("json_schema", "not_json_schema")
+    @field_validator("regex", "not_regex", mode="before")
     @classmethod
-    def _is_a_schema_or_file(cls, value: dict[str, Any] | bool | str | None) -> Any:
-        if value is False or (isinstance(value, str) and not value.startswith("file://")):
+    def _is_text(cls, written: Any) -> Any:
+        return written if isinstance(written, str) else as_text(written)
+
+    @field_validator("json_schema", "not_json_schema", mode="before")
+    @classmethod
+    def _is_a_schema_or_file(cls, value: Any) -> Any:
+        if not (value is True or isinstance(value, dict) or str(value).startswith("file://")):
             raise ValueError("a JSON Schema is a mapping, `true` (any JSON), or `file://schema.json`")
         return value
 
