@@ -347,3 +347,25 @@ def test_a_covariate_narrows_the_interval_and_says_by_how_much() -> None:
     assert (adjusted.standard_error or 1) < 0.6 * (unadjusted.standard_error or 0)
     assert "CUPED" in adjusted.method
     assert "variance" in adjusted.notes[0]
+
+
+def test_effects_that_differ_between_segments_and_reversals_by_mixing_are_named() -> None:
+    # The worked table of Simpson's paradox: 85% against 80%, 70% against 65%, yet 73% against 77% overall.
+    arms = {
+        ("control", "a"): {"value": _flips(800 * 80 // 100, 800)},
+        ("treatment", "a"): {"value": _flips(200 * 85 // 100, 200)},
+        ("control", "b"): {"value": _flips(200 * 65 // 100, 200)},
+        ("treatment", "b"): {"value": _flips(800 * 70 // 100, 800)},
+    }
+    rules = (SegmentRule(name="tier"),)
+    readout = _read(cube(arms, ["tier"]), plan(metric("value", "rate"), segments=rules))
+    assert any("Simpson's reversal" in note for note in readout.notes)
+    assert readout.verdict.status is Status.INVALID
+    apart = {
+        ("control", "a"): {"value": _flips(500, 1_000)},
+        ("treatment", "a"): {"value": _flips(600, 1_000)},
+        ("control", "b"): {"value": _flips(500, 1_000)},
+        ("treatment", "b"): {"value": _flips(500, 1_000)},
+    }
+    readout = _read(cube(apart, ["tier"]), plan(metric("value", "rate"), segments=rules))
+    assert any("differs between values of tier" in note for note in readout.notes)

@@ -193,7 +193,7 @@ def test_effects_and_harm_are_adjusted_as_one_family_of_what_can_be_tested() -> 
         ("tier", "few"): _means(rng, 5, -9.0),
         ("tier", "alike"): Effect(Estimate(1.0, 0.0, 99, 100), Estimate(1.0, 0.0, 99, 100)),
     }
-    tests = segment_tests(effects, 0.05, relative=False, higher_is_better=True)
+    tests = segment_tests(effects, dict.fromkeys(effects, (0.05, False)), higher_is_better=True)
     family = list(effects)[:3]
     p_values = [effects[key].p_value() for key in family]
     harm = [
@@ -212,7 +212,7 @@ def test_effects_and_harm_are_adjusted_as_one_family_of_what_can_be_tested() -> 
 
 def test_a_relative_margin_of_a_zero_control_leaves_harm_untested() -> None:
     effect = Effect(Estimate(0.0, 0.01, 99, 100), Estimate(1.0, 0.01, 99, 100))
-    test = segment_tests({"a": effect}, 0.1, relative=True, higher_is_better=True)["a"]
+    test = segment_tests({"a": effect}, {"a": (0.1, True)}, higher_is_better=True)["a"]
     assert test.harm_p_value is None
     assert test.p_value is not None
 
@@ -224,10 +224,10 @@ def test_harm_at_the_margin_errs_at_its_level_and_beyond_it_is_found(higher: boo
     bad = -1.0 if higher else 1.0
     for _ in range(runs):
         at_margin = {i: _means(rng, 100, bad * 0.2) for i in range(5)}
-        tests = segment_tests(at_margin, 0.2, relative=False, higher_is_better=higher)
+        tests = segment_tests(at_margin, dict.fromkeys(at_margin, (0.2, False)), higher_is_better=higher)
         false_alarms += any((test.harm_p_adjusted or 1.0) < 0.05 for test in tests.values())
         harmed = {**at_margin, 0: _means(rng, 100, bad * 0.9)}
-        test = segment_tests(harmed, 0.2, relative=False, higher_is_better=higher)[0]
+        test = segment_tests(harmed, dict.fromkeys(harmed, (0.2, False)), higher_is_better=higher)[0]
         found += (test.harm_p_adjusted or 1.0) < 0.05
     assert false_alarms / runs == pytest.approx(0.05, abs=2.5 * math.sqrt(0.05 * 0.95 / runs))
     assert found / runs > 0.95

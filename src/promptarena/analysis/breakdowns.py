@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
+from promptarena.analysis import wording
 from promptarena.analysis.comparisons import compare
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import ArmPair, arm_pair
-from promptarena.analysis.hypotheses import contrast
-from promptarena.definitions.analysis_plan import AnalysisPlan, SegmentRule
-from promptarena.definitions.metric import Metric
+from promptarena.definitions.analysis_plan import AnalysisPlan
+from promptarena.definitions.metric import Better, Metric, MetricKind
 from promptarena.definitions.readout import DailyEffect, SegmentEffect
-from promptarena.stats.multiplicity import benjamini_hochberg
+from promptarena.stats.effects import Effect
+from promptarena.stats.segments import SegmentTest, interaction, mix_finding, segment_tests
 
-__all__ = ["daily_effects", "segment_effects"]
+__all__ = ["daily_effects", "segment_effects", "segment_findings"]
 
-_LEAST_TESTED: Final = 30
-"""Observed units a variant below which a segment value is shown, not tested: its tail is not normal."""
+Segment: TypeAlias = tuple[str, str, str]
+"""Dimension, value, treatment."""
 
 
 def daily_effects(
@@ -35,21 +35,85 @@ def daily_effects(
 def segment_effects(
     plan: AnalysisPlan, cube: Cube, metric: Metric, treatments: Sequence[str]
 ) -> tuple[SegmentEffect, ...]:
-    """Effects of a metric by segment value, with one-sided p-values of being worse than the segment's margin.
+    """Effects of a metric by segment value; of the primary also whether they are worse than the margin.
 
-    p-values are adjusted by Benjamini and Hochberg over all values, dimensions and treatments together.
+    p-values of harm are one family over all values, dimensions and treatments (Benjamini and Hochberg).
     """
-    effects = [
-        _segment(plan, cube, metric, treatment, rule, value)
+    pairs = _segment_pairs(plan, cube, metric, treatments)
+    tested = _harm_tests(plan, metric, pairs) if metric.name == plan.primary.metric else {}
+    return tuple(
+        SegmentEffect(
+            segment=dimension,
+            value=value,
+            variant=treatment,
+            comparison=compare(pair, metric, plan.design.alpha),
+            harm_p_value=test.harm_p_value if test else None,
+            harm_p_adjusted=test.harm_p_adjusted if test else None,
+        )
+        for (dimension, value, treatment), pair in pairs.items()
+        for test in [tested.get((dimension, value, treatment))]
+    )
+
+
+def segment_findings(plan: AnalysisPlan, cube: Cube, treatments: Sequence[str]) -> list[str]:
+    """What the segments say of the primary together: effects that differ, and reversals by mixing."""
+    metric = plan.metric(plan.primary.metric)
+    pairs = _segment_pairs(plan, cube, metric, treatments)
+    findings = []
+    for rule in plan.segments:
+        for treatment in treatments:
+            effects = [
+                pair.effect
+                for (dimension, _, variant), pair in pairs.items()
+                if (dimension, variant) == (rule.name, treatment)
+                and pair.effect is not None
+                and pair.effect.variance > 0
+            ]
+            if len(effects) >= 2:
+                findings += _findings(effects, metric, rule.name, treatment, plan.design.alpha)
+    return findings
+
+
+def _segment_pairs(
+    plan: AnalysisPlan, cube: Cube, metric: Metric, treatments: Sequence[str]
+) -> dict[Segment, ArmPair]:
+    return {
+        (rule.name, value, treatment): arm_pair(
+            cube, metric, plan.control, treatment, where=(rule.name, value)
+        )
         for rule in plan.segments
         for value in cube.segments.get(rule.name, ())
         for treatment in treatments
-    ]
-    tested = [i for i, effect in enumerate(effects) if effect.harm_p_value is not None]
-    adjusted = benjamini_hochberg([effects[i].harm_p_value or 0.0 for i in tested])
-    for i, p in zip(tested, adjusted, strict=True):
-        effects[i] = replace(effects[i], harm_p_adjusted=float(p))
-    return tuple(effects)
+    }
+
+
+def _harm_tests(
+    plan: AnalysisPlan, metric: Metric, pairs: Mapping[Segment, ArmPair]
+) -> dict[Segment, SegmentTest]:
+    margins = {rule.name: (rule.margin.value, rule.margin.relative) for rule in plan.segments}
+    return segment_tests(
+        {key: pair.effect for key, pair in pairs.items() if pair.effect is not None},
+        {key: margins[key[0]] for key in pairs},
+        higher_is_better=metric.better is Better.HIGHER,
+    )
+
+
+def _findings(
+    effects: Sequence[Effect], metric: Metric, dimension: str, treatment: str, alpha: float
+) -> list[str]:
+    findings = []
+    difference = interaction(effects)
+    if difference.p_value < alpha:
+        findings.append(
+            f"the effect of {treatment} on {metric.name} differs between values of {dimension}"
+            f" (interaction {wording.p_value(difference.p_value)})"
+        )
+    # Only units weigh values together as the metric does; a ratio's own weights are its denominators.
+    if metric.kind is not MetricKind.RATIO:
+        mix = mix_finding(effects, higher_is_better=metric.better is Better.HIGHER)
+        if mix.is_reversal:
+            findings.append(f"{dimension}: {mix.sentence()}")
+    return findings
 
 
 def _daily(plan: AnalysisPlan, cube: Cube, metric: Metric, treatment: str, day: str) -> DailyEffect:
@@ -65,26 +129,3 @@ def _daily(plan: AnalysisPlan, cube: Cube, metric: Metric, treatment: str, day: 
         n_control=comparison.n_control,
         n_variant=comparison.n_variant,
     )
-
-
-def _segment(
-    plan: AnalysisPlan, cube: Cube, metric: Metric, treatment: str, rule: SegmentRule, value: str
-) -> SegmentEffect:
-    pair = arm_pair(cube, metric, plan.control, treatment, where=(rule.name, value))
-    return SegmentEffect(
-        segment=rule.name,
-        value=value,
-        variant=treatment,
-        comparison=compare(pair, metric, plan.design.alpha),
-        harm_p_value=_harm_p_value(pair, metric, rule),
-        harm_p_adjusted=None,
-    )
-
-
-def _harm_p_value(pair: ArmPair, metric: Metric, rule: SegmentRule) -> float | None:
-    if pair.effect is None or min(pair.n_control, pair.n_treatment) < _LEAST_TESTED:
-        return None
-    try:
-        return contrast(pair.effect, metric, rule.margin).harm_p_value()
-    except ValueError:  # no variance, or a relative margin of a control that is zero
-        return None

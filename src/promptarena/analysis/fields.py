@@ -124,4 +124,4 @@ def _from_epoch(value: Any) -> Any:
         ((value >= _SECONDS_BELOW) & (value < _MILLISECONDS_BELOW), value / 1000),
         else_=ibis.null("float64"),
     )
-    return (seconds * 1_000_000).round().cast("int64").as_timestamp("us").cast("timestamp(6)")
+    return (seconds * 1_000).round().cast("int64").as_timestamp("ms").cast("timestamp(6)")

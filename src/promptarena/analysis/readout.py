@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from promptarena.analysis.breakdowns import daily_effects, segment_effects
+from promptarena.analysis.breakdowns import daily_effects, segment_effects, segment_findings
 from promptarena.analysis.comparisons import compare, with_adjusted
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import arm_pair
@@ -93,7 +93,11 @@ def build_readout(
         paths=paths,
         days=None if cube.days is None else (cube.days[-1] - cube.days[0]).days + 1 if cube.days else 0,
         adjustment=_ADJUSTMENT,
-        notes=(*notes, *_notes(plan, cube, shown, standing)),
+        notes=(
+            *notes,
+            *segment_findings(plan, shown, treatments),
+            *_notes(plan, cube, shown, standing),
+        ),
     )
 
 
@@ -205,16 +209,9 @@ def _metric_readout(
         unit=metric.unit,
         comparisons={treatment: comparisons[metric.name, treatment] for treatment in treatments},
         daily=daily_effects(plan, cube, metric, treatments),
-        segments=segment_effects(plan, cube, metric, treatments)
-        if is_primary
-        else _untested(segment_effects(plan, cube, metric, treatments)),
+        segments=segment_effects(plan, cube, metric, treatments),
         margin=None if margin is None else str(margin),
     )
-
-
-def _untested(effects: Sequence[SegmentEffect]) -> tuple[SegmentEffect, ...]:
-    """Segments guard the primary; other metrics' segments are shown without a claim of harm."""
-    return tuple(replace(effect, harm_p_value=None, harm_p_adjusted=None) for effect in effects)
 
 
 def _notes(plan: AnalysisPlan, cube: Cube, shown: Cube, standing: _Standing) -> list[str]:

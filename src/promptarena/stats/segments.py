@@ -46,9 +46,8 @@ class SegmentTest:
 
 def segment_tests(
     effects: Mapping[Key, Effect],
-    margin: float,
+    margins: Mapping[Key, tuple[float, bool]],
     *,
-    relative: bool,
     higher_is_better: bool,
     method: Method = "benjamini-hochberg",
     least_units: int = _LEAST_UNITS,
@@ -59,10 +58,12 @@ def segment_tests(
     tested is not a member, so it does not dilute the rest.
 
     Args:
-        effects: by whatever names a segment (dimension, value, treatment). margin: how much worse is still
-        acceptable, in the metric's unit or as a fraction of |control|; 0 or more. relative: which of the
-        two. higher_is_better: the metric's good direction. method: of adjustment (Benjamini and Hochberg
-        1995 by default). least_units: in either arm, to be tested.
+        effects: by whatever names a segment (dimension, value, treatment).
+        margins: by the same names, how much worse is still acceptable (0 or more) and whether that is a
+            fraction of |control|, not in the metric's unit; (0, False) where a name is absent.
+        higher_is_better: the metric's good direction.
+        method: of adjustment (Benjamini and Hochberg 1995 by default).
+        least_units: in either arm, to be tested.
 
     Raises:
         ValueError: an adjustment that is not known.
@@ -71,6 +72,7 @@ def segment_tests(
     two_sided = {key: effect.p_value() for key, effect in testable.items()}
     harm: dict[Key, float] = {}
     for key, effect in testable.items():
+        margin, relative = margins.get(key, (0.0, False))
         if relative and effect.control.value == 0:
             continue
         contrast = margin_contrast(effect, margin, relative=relative, higher_is_better=higher_is_better)
@@ -196,10 +198,10 @@ def mix_finding(
     (1985).
 
     Args:
-        effects: one a segment; segments are disjoint. higher_is_better: the metric's good direction.
+        effects: one a segment; segments are disjoint.
+        higher_is_better: the metric's good direction.
         weights: (control, treatment) weights with which segments make up each arm's overall value: sums of
-        the
-            denominator for a ratio, numbers of values for a quantile; units where `None`.
+            the denominator for a ratio, numbers of values for a quantile; units where `None`.
 
     Raises:
         ValueError: fewer than two segments, a segment with an arm of no weight, or weights that do not fit.
