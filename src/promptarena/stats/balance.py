@@ -27,6 +27,8 @@ Matrix = NDArray[np.float64]
 BALANCE_ALPHA: Final = 0.001
 """Probability of a false alarm by all balance tests of one experiment together."""
 _LEAST_EXPECTED: Final = 10.0
+_LEAST_EXPECTED_IN_TABLES: Final = 5.0
+"""Lower than for shares: between arms of equal size, fewer could not reach p < .001 in any case."""
 _CONCENTRATIONS: Final = (1e2, 1e3, 1e4, 1e5, 1e6)
 
 
@@ -121,7 +123,7 @@ def independence_test(counts: ArrayLike) -> float | None:
     """p-value that variants are spread alike over the values of a segment, at one look.
 
     Pearson's chi-square of independence, summed over strata with their degrees of freedom. It needs no
-    weights. Values of a stratum with fewer than 10 units expected in some variant are pooled.
+    weights. Values of a stratum with fewer than 5 units expected in some variant are pooled.
 
     >>> independence_test([[50, 50], [100, 100]])
     1.0
@@ -199,7 +201,7 @@ def _pool_values(table: Matrix) -> Matrix:
         return table
     smallest_share = table.sum(axis=1).min() / table.sum()
     columns = sorted((table[:, i] for i in range(table.shape[1])), key=lambda column: float(column.sum()))
-    while len(columns) > 1 and columns[0].sum() * smallest_share < _LEAST_EXPECTED:
+    while len(columns) > 1 and columns[0].sum() * smallest_share < _LEAST_EXPECTED_IN_TABLES:
         columns[1] = columns[0] + columns[1]
         columns = sorted(columns[1:], key=lambda column: float(column.sum()))
     return np.stack(columns, axis=1)

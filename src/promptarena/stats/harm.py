@@ -175,9 +175,9 @@ def rate_difference_bounds(
 def _cautious(effect: Effect) -> Effect:
     control, treatment = effect.control, effect.treatment
     if 2 * treatment.n < control.n:
-        return Effect(control, _at_least_as_variable(treatment, control))
+        return replace(effect, treatment=_at_least_as_variable(treatment, control))
     if 2 * control.n < treatment.n:
-        return Effect(_at_least_as_variable(control, treatment), treatment)
+        return replace(effect, control=_at_least_as_variable(control, treatment))
     return effect
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 __all__ = ["RateContrast", "RateCounts", "margin_rate_contrast"]
 
 Vector = NDArray[np.float64]
+
+# A mean of ones times their number may come out a few ulps above it.
+_ROUNDING: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,9 +48,9 @@ class RateCounts:
             raise ValueError("counts of two arms are numbers, or arrays of one length")
         s_c, n_c, s_t, n_t = arrays
         for successes, n in ((s_c, n_c), (s_t, n_t)):
-            if not ((successes >= 0) & (successes <= n) & np.isfinite(n)).all():
+            if not ((successes >= 0) & (successes <= n * (1 + _ROUNDING)) & np.isfinite(n)).all():
                 raise ValueError("counts need 0 <= successes <= n, and a finite n")
-        return cls(s_c, n_c, s_t, n_t)
+        return cls(np.minimum(s_c, n_c), n_c, np.minimum(s_t, n_t), n_t)
 
 
 @dataclass(frozen=True, slots=True)
