@@ -30,7 +30,7 @@ def mixture_log_e_value(counts: RateCounts, contrast: RateContrast, bound: float
     multiplies.
 
     It is exact for units that are independent, with rates that do not change within a stratum. The nuisance
-    rate costs power that grows with n: alpha .01 at 50,000 units an arm needs a z of about 5.5.
+    rate costs power that grows with n: alpha .01 at 50,000 units an arm needs a z of about 5.6.
 
     >>> contrast = RateContrast(on_treatment=1, on_control=-1, offset=0)
     >>> counts = RateCounts.of(600, 1000, 500, 1000)
