@@ -359,3 +359,17 @@ def hostile() -> Readout:
         metrics=metrics,
         verdict=replace(base.verdict, reasons=(f"{HOSTILE} is up", "a|b\nc")),
     )
+
+
+def with_status(readout: Readout, status: Status) -> Readout:
+    """The same readout under another verdict."""
+    verdict = replace(readout.verdict, status=status, by_variant={"treatment": status})
+    return replace(readout, verdict=verdict)
+
+
+def renamed(name: str) -> Readout:
+    """The rich readout with another name for its primary, wherever the name stands."""
+    base = rich()
+    primary = replace(base.metrics["resolution"], name=name)
+    metrics = {name: primary} | {k: v for k, v in base.metrics.items() if k != "resolution"}
+    return replace(base, primary=name, metrics=metrics)

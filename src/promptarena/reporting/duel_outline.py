@@ -172,8 +172,8 @@ def _judge(judge: JudgeReadout | None) -> Section | None:
         facts += [
             (
                 "Consistent",
-                f"{count(judge.consistent)} of {both} ({share(judge.consistent, judge.both_orders, 1)}) say the"
-                " same in both orders",
+                f"{count(judge.consistent)} of {both} ({share(judge.consistent, judge.both_orders, 1)}) say"
+                " the same in both orders",
             ),
             (
                 "Conflicts",

@@ -28,25 +28,35 @@ __all__ = [
 
 NOT_KNOWN: Final = "n/a"
 _MOST_DECIMALS: Final = 9
+_MOST_EXTRA: Final = 3
 _SIGNIFICANT: Final = 4
 
 
 def decimals_for(interval: Interval | None, factor: float = 1.0) -> int | None:
     """Decimals that show two significant digits of the interval's half-width.
 
+    A few more where a bound would else round to zero: its side of zero is what people look for.
     `None` where the interval is absent, unbounded or of no width: it then says nothing about digits.
 
     >>> decimals_for((0.021, 0.071), factor=100)
     1
-    >>> decimals_for((-120.0, 480.0))
-    0
+    >>> decimals_for((-120.0, 480.0)), decimals_for((0.04, 58.0))
+    (0, 2)
     """
     if interval is None or interval[0] is None or interval[1] is None:
         return None
     half = abs(interval[1] - interval[0]) / 2 * factor
     if half == 0 or not math.isfinite(half):
         return None
-    return min(max(0, 1 - math.floor(math.log10(half))), _MOST_DECIMALS)
+    decimals = max(0, 1 - math.floor(math.log10(half)))
+    for bound in interval:
+        if bound and round(bound * factor, decimals) == 0:
+            decimals = min(_first_digit(bound * factor), decimals + _MOST_EXTRA)
+    return min(decimals, _MOST_DECIMALS)
+
+
+def _first_digit(value: float) -> int:
+    return -math.floor(math.log10(abs(value)))
 
 
 def number(value: float | None, decimals: int | None = None, *, signed: bool = False) -> str:
@@ -130,7 +140,7 @@ def p_value(p: float | None) -> str:
 def relative(difference: float | None, interval: Interval | None) -> tuple[str, str]:
     """A relative difference and its interval, both in per cent of control.
 
-    >>> relative(0.0763, (0.034, 0.1195))
+    >>> relative(0.0763, (0.034, 0.1196))
     ('+7.6%', '[+3.4%, +12.0%]')
     """
     decimals = decimals_for(interval, 100)

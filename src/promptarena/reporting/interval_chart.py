@@ -78,8 +78,8 @@ def interval_chart(
     shown = [
         row
         | {
-            "from": low if _cut_low(row, low) else row["low"],
-            "to": high if _cut_high(row, high) else row["high"],
+            "from": low if _cut_low(row, low) else min(row["low"], high),
+            "to": high if _cut_high(row, high) else max(row["high"], low),
             "at": row["value"] if low <= row["value"] <= high else None,
         }
         for row in rows

@@ -281,7 +281,7 @@ def _outcome(look: Look) -> str:
         return "to come" if look.crossed is None and look.n == 0 else "no z"
     if not look.crossed:
         return "not crossed"
-    return "crossed: good" if look.z > 0 else "crossed: bad"
+    return "crossed" if look.z > 0 else "crossed (bad)"
 
 
 def _daily(readout: Readout, metric: MetricReadout, depth: Depth) -> Section:

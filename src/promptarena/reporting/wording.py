@@ -110,4 +110,4 @@ def _guarded(readout: Readout) -> str:
         case 1:
             return "its one guardrail stayed within its margin"
         case n:
-            return f"all {n} guardrails stayed within their margins"
+            return f"{'both' if n == 2 else f'all {n}'} guardrails stayed within their margins"
