@@ -208,9 +208,10 @@ def _check_rollout(written: ExperimentFile, mistakes: Mistakes) -> None:
         elif after < before:
             text = f"`{STAGES[after]}` comes before `{STAGES[before]}`; the order is {listed(STAGES)}."
             mistakes.add(text, "rollout", index)
-    written_stages = {stage.stage for stage in written.rollout}
+    stages = [stage.stage for stage in written.rollout]
     for name in STAGES:
-        if name not in written_stages and not mistakes.damaged("rollout"):
+        # A stage that is written twice or was wrong may have been meant for the one that lacks.
+        if name not in stages and len(set(stages)) == len(stages) and not mistakes.damaged("rollout"):
             mistakes.add(
                 f"The stage `{name}` is left out and nothing says why.",
                 "rollout",

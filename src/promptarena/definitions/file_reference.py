@@ -42,7 +42,7 @@ def find_file(written: str, root: Path, mistakes: Mistakes, at: FieldPath) -> Pa
     except (OSError, RuntimeError, ValueError) as error:
         mistakes.add(f"The file {name!r} cannot be read: {error}.", *at)
         return None
-    if not inside or Path(name).is_absolute():
+    if Path(name).is_absolute() or (file is None and found[0] not in inside):
         hint = "Name it relative to this file, within the folder of arena.yaml."
         mistakes.add(f"The file {name!r} is outside the project.", *at, hint=hint)
         return None

@@ -12,7 +12,12 @@ __all__ = ["Frozen", "Shorthand", "mistake"]
 
 
 def mistake(
-    message: str, *, field: str | None = None, involving: tuple[str, ...] = (), hint: str | None = None
+    message: str,
+    *,
+    field: str | None = None,
+    involving: tuple[str, ...] = (),
+    hint: str | None = None,
+    whole: bool = False,
 ) -> PydanticCustomError:
     """An error for a validator to raise where several fields of one type do not fit together.
 
@@ -22,10 +27,10 @@ def mistake(
         involving: the fields that were compared; if one of them was itself wrong, this mistake is not told.
             Where none are named: any field of the value.
         hint: how to mend it.
+        whole: the value is of no use without the field; else the rest of it is looked at too.
     """
-    return PydanticCustomError(
-        "mistake", "{message}", {"message": message, "field": field, "involving": involving, "hint": hint}
-    )
+    context = {"message": message, "field": field, "involving": involving, "hint": hint, "whole": whole}
+    return PydanticCustomError("mistake", "{message}", context)
 
 
 class Frozen(BaseModel):

@@ -34,6 +34,8 @@ __all__ = [
 STAGES: Final = ("offline", "shadow", "canary", "ab")
 """In their order."""
 
+# Part of the path of pydantic's errors; no key of a file, so that it is not taken for one.
+_SKIPPED: Final = "(skipped)"
 FileName = Annotated[Path, Field(json_schema_extra={"format": "path"})]
 Traffic = Annotated[Share, Field(gt=0)]
 """A share that is more than none."""
@@ -109,13 +111,21 @@ class SkippedStage(Frozen):
     skip: Text
     """Why."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _says_why(cls, written: Any) -> Any:
+        # Without its `skip` this would be a stage of another kind, and that one's fields found missing.
+        if isinstance(written, dict) and not (isinstance(written["skip"], str) and written["skip"].strip()):
+            raise mistake("`skip` says why the stage is left out, in words.", field="skip", whole=True)
+        return written
+
 
 def stage(written: Any) -> str | None:
     """Which kind of stage is written; pydantic names this function where none is."""
     if isinstance(written, dict):
-        return "skip" if "skip" in written else written.get("stage")
+        return _SKIPPED if "skip" in written else written.get("stage")
     if isinstance(written, SkippedStage):
-        return "skip"
+        return _SKIPPED
     return getattr(written, "stage", STAGES[0])
 
 
@@ -124,6 +134,6 @@ Stage = Annotated[
     | Annotated[ShadowStage, Tag("shadow")]
     | Annotated[CanaryStage, Tag("canary")]
     | Annotated[AbStage, Tag("ab")]
-    | Annotated[SkippedStage, Tag("skip")],
+    | Annotated[SkippedStage, Tag(_SKIPPED)],
     Discriminator(stage),
 ]

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
 from promptarena.definitions.duel import Duel
 from promptarena.definitions.experiment_file import ExperimentFile
@@ -28,6 +30,16 @@ KINDS: Final = tuple(_FILES)
 """The kinds of file that have a schema."""
 
 
+class _ClosedNames(GenerateJsonSchema):
+    """Pydantic says how a mapping's names look and lets any other pass."""
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        result = super().dict_schema(schema)
+        if "patternProperties" in result:
+            result["additionalProperties"] = False
+        return result
+
+
 def schema(kind: str) -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of one kind of file.
 
@@ -38,4 +50,4 @@ def schema(kind: str) -> dict[str, Any]:
         KeyError: there is no such kind.
     """
     model, title = _FILES[kind]
-    return {"$schema": DIALECT, **model.model_json_schema(mode="validation"), "title": title}
+    return {"$schema": DIALECT, **model.model_json_schema(schema_generator=_ClosedNames), "title": title}

@@ -158,9 +158,11 @@ def examine(model: type[T], document: Document) -> tuple[T | None, Mistakes]:
         # One value that fits no member of a union has one error for each; the first says enough.
         first = {fault.problem.where: fault for fault in reversed(faults)}
         told += [fault.problem for fault in first.values() if not fault.follows_from(document.removed)]
-        if any(not fault.remove for fault in faults):
+        # The whole, or what is not there, cannot be taken out: then nothing is left to look at.
+        removable = {fault.remove for fault in faults if fault.remove and document.holds(fault.remove)}
+        if len(removable) < len({fault.remove for fault in faults}):
             return None, Mistakes(document, told)
-        for path in sorted({fault.remove for fault in faults}, key=_removal_order, reverse=True):
+        for path in sorted(removable, key=_removal_order, reverse=True):
             if document.holds(path):
                 document = document.without(path)
 
@@ -230,7 +232,7 @@ def _faults(error: ErrorDetails, document: Document) -> list[_Fault]:
     if kind == "mistake":
         pointed = (*at, context["field"]) if context["field"] else at
         problem = Problem(context["message"], document.position(pointed), context["hint"])
-        remove = pointed if document.holds(pointed) else at
+        remove = at if context["whole"] or not document.holds(pointed) else pointed
         compared = [(*at, name) for name in context["involving"]]
         return [_Fault(problem, remove, tuple(compared or _within(at, document.removed)))]
     found = error["input"]
