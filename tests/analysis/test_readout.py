@@ -10,6 +10,7 @@ import pytest
 from tests.analysis.cubes import Array, by_day, counts_of, cube, metric, plan
 
 from promptarena.analysis.cube import Cube
+from promptarena.analysis.looks import PlannedSize
 from promptarena.analysis.readout import build_readout
 from promptarena.definitions.analysis_plan import AnalysisPlan, Guardrail, Primary, SegmentRule
 from promptarena.definitions.metric import Better
@@ -24,9 +25,9 @@ def _flips(successes: int, n: int) -> Array:
     return np.repeat([1.0, 0.0], [successes, n - successes])
 
 
-def _information(rate: float, n: int) -> float:
-    """Of a difference of two rates that are alike."""
-    return 1 / (2 * rate * (1 - rate) / n)
+def _information(rate: float, n: int) -> PlannedSize:
+    """Sized for two rates that are alike, with n units each."""
+    return PlannedSize(1 / (2 * rate * (1 - rate) / n), 2 * n)
 
 
 def _width(comparison: Comparison) -> float:
@@ -37,8 +38,8 @@ def _width(comparison: Comparison) -> float:
     return high - low
 
 
-def _read(made: Cube, plan_: AnalysisPlan, max_information: float | None = None) -> Readout:
-    return build_readout(made, counts_of(made), plan_, source="here", max_information=max_information)
+def _read(made: Cube, plan_: AnalysisPlan, planned: PlannedSize | None = None) -> Readout:
+    return build_readout(made, counts_of(made), plan_, source="here", planned=planned)
 
 
 def _weeks(control: list[int], treatment: list[int], n: int = 1_000) -> Cube:
@@ -163,6 +164,16 @@ def test_the_calendar_may_force_the_last_look() -> None:
     declared = plan(metric("value", "rate"), preregistered=True, design={**FOUR_LOOKS, "max_days": 14})
     readout = _read(made, declared, _information(0.5, 40_000))
     assert readout.verdict.status is Status.HOLD
+    assert readout.paths[0].looks[-1].alpha_spent == pytest.approx(0.025)
+
+
+def test_the_planned_number_of_units_makes_the_last_look_though_they_tell_less_than_planned() -> None:
+    made = cube({("control",): {"value": _flips(500, 1_000)}, ("treatment",): {"value": _flips(510, 1_000)}})
+    declared = plan(metric("value", "rate"), preregistered=True, design=FOUR_LOOKS)
+    hopeful = PlannedSize(_information(0.5, 1_500).information, 2_000)
+    readout = _read(made, declared, hopeful)
+    assert readout.verdict.status is Status.HOLD
+    assert readout.paths[0].looks[-1].fraction == pytest.approx(2 / 3, abs=0.01)
     assert readout.paths[0].looks[-1].alpha_spent == pytest.approx(0.025)
 
 

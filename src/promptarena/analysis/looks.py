@@ -16,13 +16,23 @@ from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import arm_pair
 from promptarena.definitions.analysis_plan import AnalysisPlan
 
-__all__ = ["MIN_OBSERVED", "LookPoint", "Schedule", "schedule"]
+__all__ = ["MIN_OBSERVED", "LookPoint", "PlannedSize", "Schedule", "schedule"]
 
 WEEK: Final = 7
 MIN_OBSERVED: Final = 200
 """Observed primary values a variant before which no look is taken."""
 # How far below a planned fraction still counts as having reached it: people plan in round numbers.
 _CLOSE_ENOUGH: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedSize:
+    """What the trial was sized for; reaching either makes a look the last one."""
+
+    information: float | None
+    """1 / SE^2 of the primary's difference; `None` where only units were planned, whose share then counts."""
+    units: int
+    """Of all variants."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +61,7 @@ class Schedule:
 
 
 def schedule(
-    cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], max_information: float | None
+    cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], planned: PlannedSize | None
 ) -> Schedule:
     """Find the looks that a trial with these cohorts has had.
 
@@ -59,38 +69,38 @@ def schedule(
         cube: all data.
         plan: what was declared.
         treatments: variants other than control.
-        max_information: of the primary's difference at the planned size; `None` where no size was planned,
-            which makes all the data one final look.
+        planned: the size; `None` where none was planned, which makes all the data one final look.
     """
-    if max_information is None:
-        return Schedule((LookPoint(1.0, len(plan.design.looks) - 1, _last_day(cube), cube, True),), "", None)
+    last = len(plan.design.looks) - 1
+    if planned is None:
+        return Schedule((LookPoint(1.0, last, _last_day(cube), cube, True),), "", None)
     if cube.days is None:
-        return _without_time(cube, plan, treatments, max_information)
+        return _without_time(cube, plan, treatments, planned)
     taken: list[LookPoint] = []
     pending = 0
     for day, age in _week_ends(cube, plan.design.min_days):
         cohorts = cube.until(day)
-        share = _fraction(cohorts, plan, treatments, max_information)
+        share = _fraction(cohorts, plan, treatments, planned)
         expired = plan.design.max_days is not None and age >= plan.design.max_days
-        planned = _planned_look(plan.design.looks, pending, share)
-        if expired or planned == len(plan.design.looks) - 1:
-            taken.append(LookPoint(_apart(share, taken), len(plan.design.looks) - 1, day, cohorts, True))
+        reached = _planned_look(plan.design.looks, pending, share)
+        if expired or reached == last or _units(cohorts) >= planned.units:
+            taken.append(LookPoint(_apart(share, taken), last, day, cohorts, True))
             return Schedule(tuple(taken), "", share)
-        if planned is not None:
-            taken.append(LookPoint(share, planned, day, cohorts, False))
-            pending = planned + 1
-    now = _fraction(cube, plan, treatments, max_information)
+        if reached is not None:
+            taken.append(LookPoint(share, reached, day, cohorts, False))
+            pending = reached + 1
+    now = _fraction(cube, plan, treatments, planned)
     return Schedule(tuple(taken), _outlook(cube, plan, pending, now), now)
 
 
 def _without_time(
-    cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], max_information: float
+    cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], planned: PlannedSize
 ) -> Schedule:
-    share = _fraction(cube, plan, treatments, max_information)
-    planned = _planned_look(plan.design.looks, 0, share)
+    share = _fraction(cube, plan, treatments, planned)
     last = len(plan.design.looks) - 1
-    taken = () if planned is None else (LookPoint(share, planned, None, cube, planned == last),)
-    following = 0 if planned is None else planned + 1
+    reached = last if _units(cube) >= planned.units else _planned_look(plan.design.looks, 0, share)
+    taken = () if reached is None else (LookPoint(_apart(share, []), reached, None, cube, reached == last),)
+    following = 0 if reached is None else reached + 1
     outlook = (
         f"the next look is at {plan.design.looks[following]:.0%} of the planned information (now {share:.0%})"
         if following <= last
@@ -105,7 +115,7 @@ def _planned_look(fractions: Sequence[float], pending: int, share: float) -> int
     return reached[-1] if reached else None
 
 
-def _fraction(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], max_information: float) -> float:
+def _fraction(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], planned: PlannedSize) -> float:
     """Information of the treatment that has least of it, over the maximum; 0 before `MIN_OBSERVED` units."""
     least = math.inf
     for treatment in treatments:
@@ -115,12 +125,14 @@ def _fraction(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], max_inf
         if pair.effect.variance == 0:
             return 0.0
         least = min(least, 1 / pair.effect.variance)
-    return min(least / max_information, 1.0)
+    if planned.information is None:
+        return min(_units(cube) / planned.units, 1.0)
+    return min(least / planned.information, 1.0)
 
 
 def _apart(share: float, taken: Sequence[LookPoint]) -> float:
     # A last look forced by the calendar may add next to no information; it still comes after the one before.
-    return max(share, taken[-1].fraction * (1 + _CLOSE_ENOUGH)) if taken else share
+    return max(share, taken[-1].fraction * (1 + _CLOSE_ENOUGH) if taken else _CLOSE_ENOUGH)
 
 
 def _week_ends(cube: Cube, min_days: int) -> list[tuple[date, int]]:
@@ -133,6 +145,10 @@ def _week_ends(cube: Cube, min_days: int) -> list[tuple[date, int]]:
     return [
         (first + timedelta(days=age - 1), age) for age in range(WEEK, length + 1, WEEK) if age >= min_days
     ]
+
+
+def _units(cube: Cube) -> int:
+    return sum(cell.units for cell in cube.by().values())
 
 
 def _last_day(cube: Cube) -> date | None:

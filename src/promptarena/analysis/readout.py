@@ -11,7 +11,7 @@ from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import arm_pair
 from promptarena.analysis.evidence import look_evidence, waiting_evidence
 from promptarena.analysis.harm import harm_checks
-from promptarena.analysis.looks import LookPoint, Schedule, schedule
+from promptarena.analysis.looks import LookPoint, PlannedSize, Schedule, schedule
 from promptarena.analysis.sequential import PrimaryPath, primary_boundary, primary_paths
 from promptarena.analysis.sequential_interval import look_path, primary_comparison
 from promptarena.analysis.trust import sample_balance, trust_checks
@@ -54,7 +54,7 @@ def build_readout(
     plan: AnalysisPlan,
     *,
     source: str,
-    max_information: float | None = None,
+    planned: PlannedSize | None = None,
     notes: Sequence[str] = (),
 ) -> Readout:
     """Analyse a cube as its plan says.
@@ -67,17 +67,17 @@ def build_readout(
         units: how rows became units.
         plan: what was declared, or what flags said.
         source: what was read, for people.
-        max_information: of the primary's difference at the planned size; `None` makes one look of all data.
+        planned: the size that was planned; `None` makes one look of all data.
         notes: what the caller wants said beside the readout.
     """
     treatments = [v for v in plan.variants or cube.variants if v != plan.control]
     balance = sample_balance(cube, plan)
     trust = trust_checks(units, balance)
-    looks = schedule(cube, plan, treatments, max_information)
+    looks = schedule(cube, plan, treatments, planned)
     standing = _stand(cube, plan, treatments, looks)
     shown = standing.looks[-1].cube if standing.stopped else cube
     evidence = [replace(e, harm=harm_checks(plan, cube, e.variant)) for e in standing.evidence]
-    metrics, paths = _metrics(plan, shown, treatments, standing, max_information)
+    metrics, paths = _metrics(plan, shown, treatments, standing, planned)
     return Readout(
         experiment=plan.experiment,
         source=source,
@@ -136,7 +136,7 @@ def _metrics(
     cube: Cube,
     treatments: Sequence[str],
     standing: _Standing,
-    max_information: float | None,
+    planned: PlannedSize | None,
 ) -> tuple[dict[str, MetricReadout], tuple[LookPath, ...]]:
     comparisons = {
         (metric.name, treatment): compare(
@@ -165,7 +165,7 @@ def _metrics(
                 standing.looks,
                 plan,
                 cube,
-                max_information,
+                planned,
             )
         if standing.stopped and not standing.looks[-1].final:
             comparisons = {

@@ -16,7 +16,7 @@ from scipy.special import ndtr
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import arm_pair
 from promptarena.analysis.hypotheses import good_sign
-from promptarena.analysis.looks import LookPoint
+from promptarena.analysis.looks import LookPoint, PlannedSize
 from promptarena.analysis.sequential import PrimaryPath, primary_boundary
 from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Test
 from promptarena.definitions.readout import Comparison, Interval, Look, LookPath
@@ -62,7 +62,7 @@ def primary_comparison(
     looks: Sequence[LookPoint],
     plan: AnalysisPlan,
     cube: Cube,
-    max_information: float | None,
+    planned: PlannedSize | None,
 ) -> Comparison:
     """The primary's comparison with an interval and a p-value that looking has not spoilt."""
     metric = plan.metric(plan.primary.metric)
@@ -97,15 +97,15 @@ def primary_comparison(
             p_adjusted=p_adjusted,
             method=f"{comparison.method}; repeated interval at this look",
         )
-    return _always_valid(comparison, effect, plan.design.alpha, max_information)
+    return _always_valid(comparison, effect, plan.design.alpha, planned)
 
 
 def _always_valid(
-    comparison: Comparison, effect: Effect, alpha: float, max_information: float | None
+    comparison: Comparison, effect: Effect, alpha: float, planned: PlannedSize | None
 ) -> Comparison:
     # Tuned to be tightest at the planned size, and clocked by information: n and n_opt may be in any unit.
     information = 1 / effect.variance
-    sequence = AsymptoticSequence(max_information or information, alpha)
+    sequence = AsymptoticSequence((planned and planned.information) or information, alpha)
     low, high = sequence.interval(effect.difference, effect.standard_error, information)
     return replace(
         comparison,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from promptarena.analysis.looks import PlannedSize
 from promptarena.analysis.metric_query import Columns, columns_read, read_table
 from promptarena.analysis.plan import plan as size_plan
 from promptarena.analysis.plan_request import PlanRequest
@@ -75,7 +76,7 @@ def analyze_table(flags: Flags) -> Readout:
         units,
         plan,
         source=flags.file,
-        max_information=_planned_information(plan),
+        planned=_planned_size(plan),
         notes=_notes(plan, units),
     )
     _refuse_without_primary(readout)
@@ -247,13 +248,14 @@ def _with_variants(plan: AnalysisPlan, flags: Flags, found: Sequence[str]) -> An
     return plan.model_copy(update={"variants": (plan.control, *(v for v in declared if v != plan.control))})
 
 
-def _planned_information(plan: AnalysisPlan) -> float | None:
-    """Of the primary's difference at the planned size; `None` where all data is one look."""
+def _planned_size(plan: AnalysisPlan) -> PlannedSize | None:
+    """The size that the design was planned for; `None` where all data is one look."""
     design = plan.design
     sized = design.mde is not None or design.units is not None or plan.primary.margin is not None
     if not plan.preregistered or (len(design.looks) == 1 and not sized):
         return None
-    return size_plan(PlanRequest.from_analysis_plan(plan)).max_information
+    size = size_plan(PlanRequest.from_analysis_plan(plan))
+    return PlannedSize(size.max_information, size.total)
 
 
 def _notes(plan: AnalysisPlan, units: UnitCounts) -> list[str]:
