@@ -103,7 +103,7 @@ def _gate(duel: DuelReadout) -> list[Section]:
     )
     return [
         *([Section(key="why", title="Why", bullets=duel.gate.reasons[1:])] if duel.gate.reasons[1:] else []),
-        Section(key="gate", title="Every condition", table=Table(columns, rows), depth=Depth.PAGE),
+        Section(key="gate", title="Every condition", table=Table(columns, rows), depth=Depth.FOLDED),
     ]
 
 

@@ -103,7 +103,5 @@ def _bundle() -> str:
         import vl_convert
     except ImportError as error:
         raise missing_charts("vl-convert-python") from error
-    bundle: str = vl_convert.javascript_bundle(
-        "window.vegaEmbed = vegaEmbed; window.vega = vega;", _VEGA_LITE
-    )
+    bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", _VEGA_LITE)
     return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--")

@@ -20,7 +20,10 @@ def look_chart(path: LookPath, readout: Readout) -> Chart | None:
         return None
     alt = altair()
     x = alt.X(
-        "information:Q", title="Information, % of the planned maximum", scale=alt.Scale(domain=[0, 105])
+        "information:Q",
+        title="Information, % of the planned maximum",
+        scale=alt.Scale(domain=[0, 105]),
+        axis=alt.Axis(values=[0, 25, 50, 75, 100]),
     )
     y = alt.Y("z:Q", title="z (upwards is good)", scale=alt.Scale(zero=True))
     colour = alt.Color(

@@ -1,16 +1,20 @@
 (() => {
   "use strict";
   // ast: expressions are interpreted, so the page's policy need not allow eval.
-  const options = { actions: false, renderer: "svg", ast: true, logLevel: vega.Error };
+  // Level 1 is errors: warnings about sizes are for whoever writes the charts, not for readers.
+  const options = { actions: false, renderer: "svg", ast: true, logLevel: 1 };
 
   function draw(figure) {
     const holder = figure.querySelector(".chart");
     if (holder.dataset.drawn) return;
     holder.dataset.drawn = "yes";
     const spec = JSON.parse(figure.querySelector("script").textContent);
-    vegaEmbed(holder, spec, options).catch((error) => {
-      holder.textContent = "This chart could not be drawn (" + error.message + "). The table has its numbers.";
-    });
+    // In a promise from the start: a missing vegaEmbed must not stop the rest of the page either.
+    Promise.resolve()
+      .then(() => vegaEmbed(holder, spec, options))
+      .catch((error) => {
+        holder.textContent = "This chart could not be drawn (" + error.message + "). The table has its numbers.";
+      });
   }
 
   // A chart takes the width of its holder, and a folded holder has none: draw it when it is opened.
