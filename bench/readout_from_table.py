@@ -24,7 +24,7 @@ from promptarena.definitions.metric import Absence, Metric, MetricKind
 from promptarena.storage.table_file import TableFile, open_table
 
 _UNITS = 10_000_000
-_MEMORY = "2GB"
+_MEMORY = 2_000_000_000
 _METRICS = (
     Metric(name="resolved", kind=MetricKind.RATE, of="resolved", absent=Absence.ZERO),
     Metric(name="turns", kind=MetricKind.SUM, of="turns", absent=Absence.ZERO),
