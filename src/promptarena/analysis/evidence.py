@@ -98,7 +98,8 @@ def _primary_check(
         note = comparison.notes[0] if comparison.notes else "the error of the difference is not known"
         text = f"{metric.name} cannot be tested: {note}"
         return Check(name="primary", passed=None, metric=metric.name, variant=path.variant, text=text)
-    against = "" if plan.primary.test is Test.SUPERIORITY else f" against a margin of {plan.primary.margin}"
+    margin = plan.primary.margin
+    against = "" if margin is None else f" against a margin of {wording.margin(metric, margin)}"
     word = {True: "better", False: "worse", None: "not shown to be better"}
     if plan.primary.test is Test.NON_INFERIORITY:
         word = {True: "no worse", False: "worse", None: "not shown to be no worse"}
@@ -142,7 +143,7 @@ def _guardrail_check(
         kept = "kept" if passed else "not shown to be kept"
         text = (
             f"guardrail {metric.name} {kept}: {wording.difference(metric, pair.effect.difference)}"
-            f" where {guardrail.margin} is allowed; z {z:.2f} against {critical:.2f}"
+            f" where {wording.margin(metric, guardrail.margin)} is allowed; z {z:.2f} against {critical:.2f}"
         )
     return Check(
         name="guardrail",

@@ -41,7 +41,7 @@ def _check(
     if harm is None or pair.effect is None:
         text = f"{metric.name}: too few units to tell harm ({MIN_UNITS} a variant are needed)"
         return Check(name="harm", passed=None, metric=metric.name, variant=treatment, text=text)
-    allowed = "" if margin.value == 0 else f" by more than {margin}"
+    allowed = "" if margin.value == 0 else f" by more than {wording.margin(metric, margin)}"
     shown = "shown to be" if harm.shown else "not shown to be"
     text = (
         f"{treatment} is {shown} worse on {metric.name}{allowed}:"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from promptarena.definitions.metric import Metric, MetricKind
+from promptarena.definitions.quantities import Margin
 
-__all__ = ["difference", "p_value", "value"]
+__all__ = ["difference", "margin", "p_value", "value"]
 
 
 def value(metric: Metric, number: float) -> str:
@@ -19,6 +20,15 @@ def difference(metric: Metric, number: float) -> str:
     if metric.kind is MetricKind.RATE:
         return f"{number * 100:+.3g} points"
     return f"{number:+.3g}" + (f" {metric.unit}" if metric.unit else "")
+
+
+def margin(metric: Metric, allowed: Margin) -> str:
+    """A margin, such as `2 points`, `100 ms` or `10% of control`."""
+    if allowed.relative:
+        return f"{allowed} of control"
+    if metric.kind is MetricKind.RATE:
+        return f"{allowed.value * 100:.3g} points"
+    return f"{allowed.value:.4g}" + (f" {metric.unit}" if metric.unit else "")
 
 
 def p_value(p: float) -> str:
