@@ -247,9 +247,9 @@ def test_harm_on_a_ratio_uses_the_delta_method() -> None:
     ("rate", "share", "drift"), [(0.6, 0.5, 0.0), (0.01, 0.5, 0.0), (0.01, 0.1, 0.0), (0.5, 0.3, 0.3)]
 )
 def test_calibration_of_false_harm_on_rates(rate: float, share: float, drift: float, known: bool) -> None:
-    trials = 4000
+    trials = 2000
     shown, _ = _rate_trials(
-        (rate, rate), share, 100_000, trials=trials, looks=120, known=known, drift=drift, seed=37
+        (rate, rate), share, 100_000, trials=trials, looks=80, known=known, drift=drift, seed=37
     )
     error = math.sqrt(0.01 * 0.99 / trials)
     print(f"harm on rates, rate {rate}, share {share}, drift {drift}, known {known}", (0.01, shown, error))
@@ -262,7 +262,7 @@ def test_calibration_of_power_to_see_harm_on_rates(known: bool) -> None:
     # One-sided at .01, .60 against .55 and 80% power: 4,819 units where looked at once.
     for factor in (1, 2, 3):
         shown, used = _rate_trials(
-            (0.6, 0.55), 0.5, 4819 * factor, trials=2000, looks=80, known=known, seed=41
+            (0.6, 0.55), 0.5, 4819 * factor, trials=500, looks=60, known=known, seed=41
         )
         print(f"power for harm, known {known}, {factor} x the fixed size", (shown, used * factor))
     assert shown >= 0.8
