@@ -65,7 +65,7 @@ def test_json_has_the_promised_shape(arena: Arena, outcomes: Path) -> None:
     assert comparison["control_value"] == pytest.approx(0.5)
     assert comparison["difference"] == pytest.approx(0.1, abs=0.06)
     assert comparison["n_control"] == 1_000
-    assert any("not preregistered" in note for note in found["notes"])
+    assert found["verdict"]["reasons"][-1] == "not preregistered; valid only if looked at once"
 
 
 def test_check_makes_the_verdict_the_exit_status(arena: Arena, outcomes: Path) -> None:

@@ -39,6 +39,8 @@ class Flags:
     means: tuple[str, ...] = ()
     ratios: tuple[str, ...] = ()
     """Each `NUM/DEN`."""
+    quantiles: tuple[str, ...] = ()
+    """Each `COL:SHARE`, as `latency_ms:0.95`."""
     covariate: str | None = None
     segments: tuple[str, ...] = ()
     time: str | None = None
@@ -91,6 +93,7 @@ def _declared_plan(flags: Flags) -> AnalysisPlan:
             ("--rate", flags.rates),
             ("--mean", flags.means),
             ("--ratio", flags.ratios),
+            ("--quantile", flags.quantiles),
             ("--covariate", flags.covariate),
             ("--segment", flags.segments),
             ("--primary", flags.primary),
@@ -116,12 +119,14 @@ def _flag_plan(flags: Flags) -> AnalysisPlan:
         *(_metric(name, MetricKind.RATE, flags) for name in flags.rates),
         *(_metric(name, MetricKind.MEAN, flags) for name in flags.means),
         *(_ratio(written, flags, problems) for written in flags.ratios),
+        *(_quantile(written, flags, problems) for written in flags.quantiles),
     ]
     names = [metric.name for metric in metrics]
     if not metrics:
         problems.append(
             Problem(
-                "No metric was named.", hint="Add --rate COL, --mean COL or --ratio NUM/DEN; several may be."
+                "No metric was named.",
+                hint="Add --rate COL, --mean COL, --ratio NUM/DEN or --quantile COL:0.95; several may be.",
             )
         )
     for name in sorted({name for name in names if names.count(name) > 1}):
@@ -174,6 +179,20 @@ def _ratio(written: str, flags: Flags, problems: list[Problem]) -> Metric:
             Problem(f"--ratio {written!r} is not a ratio.", hint="Write NUM/DEN: two column names.")
         )
     return _metric(written, MetricKind.RATIO, flags, of=numerator.strip(), over=denominator.strip())
+
+
+def _quantile(written: str, flags: Flags, problems: list[Problem]) -> Metric:
+    column, _, said = written.rpartition(":")
+    try:
+        q = parse_share(_number(said))
+    except ValueError:
+        q = 0.0
+    if not column.strip() or not 0 < q < 1:
+        hint = "Write COL:0.95: a column name and a share between 0 and 1."
+        problems.append(Problem(f"--quantile {written!r} is not a quantile.", hint=hint))
+    metric = _metric(f"{column.strip()}_p{q * 100:g}", MetricKind.QUANTILE, flags, of=column.strip())
+    # A covariate explains means; of a quantile it would have to explain the values, row by row.
+    return metric.model_copy(update={"q": q, "covariate": None})
 
 
 def _guardrail(written: str, names: Sequence[str], problems: list[Problem]) -> Guardrail:
@@ -265,11 +284,7 @@ def _notes(plan: AnalysisPlan, units: UnitCounts) -> list[str]:
             f"{units.repeated:,} of {units.units:,} units had several rows and were rolled up: a rate is"
             " whether any row has it, a mean is the unit's own mean, a ratio adds up both parts"
         )
-    if not plan.preregistered:
-        notes.append(
-            "not preregistered; valid only if looked at once: nothing was declared before the data came in"
-        )
-    elif any(metric.window for metric in plan.metrics):
+    if plan.preregistered and any(metric.window for metric in plan.metrics):
         notes.append("windows are not applied to a table: its rows are taken as they are")
     return notes
 

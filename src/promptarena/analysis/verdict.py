@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from promptarena.definitions.readout import Check, Status, Verdict
+from promptarena.definitions.readout import NOT_PREREGISTERED, Check, Status, Verdict
 
 __all__ = ["TreatmentEvidence", "decide"]
 
@@ -52,11 +52,12 @@ def decide(
     `by_variant`. Among several that may ship the best on the primary is named.
     """
     checks = (*trust, *(check for treatment in treatments for check in _checks(treatment)))
+    mark = () if preregistered else (NOT_PREREGISTERED,)
     broken = [check for check in trust if check.passed is False]
     if broken:
         return Verdict(
             status=Status.INVALID,
-            reasons=_texts(broken),
+            reasons=(*_texts(broken), *mark),
             preregistered=preregistered,
             checks=checks,
         )
@@ -71,7 +72,7 @@ def decide(
     caveats = [check.text for check in trust if check.passed is None]
     return Verdict(
         status=status,
-        reasons=(*_reasons(chosen, status), *others, *caveats),
+        reasons=(*_reasons(chosen, status), *others, *caveats, *mark),
         variant=chosen.variant,
         by_variant=statuses,
         preregistered=preregistered,

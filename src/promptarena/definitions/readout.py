@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 __all__ = [
+    "NOT_PREREGISTERED",
     "Balance",
     "Check",
     "Comparison",
@@ -24,6 +26,9 @@ __all__ = [
     "UnitCounts",
     "Verdict",
 ]
+
+NOT_PREREGISTERED: Final = "not preregistered; valid only if looked at once"
+"""The last reason of a verdict that no definition announced."""
 
 Interval = tuple[float | None, float | None]
 

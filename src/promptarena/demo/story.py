@@ -32,8 +32,8 @@ _COLUMNS: Final = "--unit conversation_id --variant variant --time started_at"
 _OPENING: Final = (
     "[bold]A support bot gets a new prompt: cite the policy. Should it receive traffic?[/bold]\n\n"
     "All of this is synthetic. The shop, its policies, the 24 questions, both sets of answers and the "
-    f"judgments were written for this project; the {_CONVERSATIONS:,} conversations are drawn by a seed, with a true "
-    f"effect of {RESOLUTION_EFFECT * 100:+.0f} points on the resolution rate, which the analysis is not told."
+    f"judgments were written for this project; the {_CONVERSATIONS:,} conversations are drawn by a seed. "
+    f"Their true effect is {RESOLUTION_EFFECT * 100:+.0f} points on resolution; the analysis is not told."
 )
 
 

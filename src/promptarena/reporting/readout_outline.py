@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from promptarena.definitions.readout import (
+    NOT_PREREGISTERED,
     Check,
     Comparison,
     Look,
@@ -73,12 +74,14 @@ def _about(readout: Readout, primary: MetricReadout) -> tuple[tuple[str, str], .
 def _why(readout: Readout) -> Section | None:
     verdict = readout.verdict
     each = tuple(verdict.by_variant.items()) if len(verdict.by_variant) > 1 else ()
-    if len(verdict.reasons) < 2 and not each:
+    # What is said of preregistration stands above everything else already.
+    bullets = tuple(reason for reason in verdict.reasons[1:] if reason != NOT_PREREGISTERED)
+    if not bullets and not each:
         return None
     return Section(
         key="why",
         title="Why",
-        bullets=verdict.reasons[1:],
+        bullets=bullets,
         facts=tuple((f"{variant} alone", str(status)) for variant, status in each),
     )
 
