@@ -27,6 +27,7 @@ FieldPath = tuple[str | int, ...]
 MAX_BYTES: Final = 1_000_000
 MAX_VALUES: Final = 100_000
 """After aliases are expanded; a nest of aliases reaches any number from a few lines."""
+MAX_DIGITS: Final = 30
 
 
 @dataclass(frozen=True)
@@ -322,6 +323,9 @@ class _Reader:
             case "int":
                 digits = text.replace("_", "").lower()
                 signless = digits.lstrip("+-")
+                if len(signless) > MAX_DIGITS:
+                    self._complain(f"A number has at most {MAX_DIGITS} digits here.", where)
+                    return None
                 return int(digits, 0) if signless[:2] in ("0x", "0o", "0b") else int(digits)
             case "float":
                 number = float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))

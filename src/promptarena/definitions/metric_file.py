@@ -118,6 +118,9 @@ class MetricEntry(Frozen):
     @model_validator(mode="after")
     def _covariate_is_another_fact(self) -> MetricEntry:
         said = [name for name in _KINDS if getattr(self, name) is not None]
+        if self.covariate is not None and self.quantile:
+            text = "A quantile takes no covariate: means can be adjusted by one, quantiles cannot."
+            raise mistake(text, field="covariate", involving=("quantile", "covariate"))
         if self.covariate is not None and self.covariate in (self.facts if said else ()):
             raise mistake(
                 "A metric cannot be its own covariate: that would take the effect away.",

@@ -107,7 +107,10 @@ def parse_duration(written: object) -> timedelta:
     if isinstance(written, timedelta):
         return written
     if isinstance(written, str) and (match := _DURATION.fullmatch(written.strip())):
-        return timedelta(**{_UNITS[match["unit"]]: float(match["number"])})
+        try:
+            return timedelta(**{_UNITS[match["unit"]]: float(match["number"])})
+        except OverflowError:
+            raise ValueError(f"{written!r} is longer than any duration can be") from None
     raise ValueError(f"{written!r} is not a duration: write a number and a unit, such as 30s, 5m, 24h, 7d")
 
 
