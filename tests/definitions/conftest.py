@@ -13,7 +13,7 @@ providers: {openai: {base_url: https://api.example/v1, key_env: OPENAI_API_KEY}}
 features:
   support-bot: {provider: openai, model: gpt-4o-mini, temperature: 0.3, system: Be helpful.}    # the baseline, versioned
 content: {sample: 10%, retention: 30d, redact: [email, phone, card]}
-"""  # noqa: E501
+"""
 
 EXPERIMENT = """\
 # experiments/support-cites-policy.yaml
@@ -43,7 +43,7 @@ rollout:                                                   # a stage left out ne
 monitors:
   - {metric: error_rate, max: 0.001, window: 5m, consecutive: 2, action: rollback}
   - {metric: latency_p95, max: {of: stable_period, plus: 20%}, window: 5m, consecutive: 2, action: pause}
-"""  # noqa: E501
+"""
 
 
 def write(folder: Path, files: dict[str, str]) -> None:

@@ -1,7 +1,5 @@
 """Every mistake of a definition is told with its place, what was found, what is accepted, and the nearest."""
 
-# ruff: noqa: E501  (one mistake a line)
-
 from __future__ import annotations
 
 from pathlib import Path
