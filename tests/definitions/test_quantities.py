@@ -62,6 +62,12 @@ def test_the_nearest_name_is_suggested_and_a_far_one_is_not() -> None:
     assert listed([]) == "none"
 
 
+@given(duration=st.timedeltas(timedelta(0), timedelta(days=4_000)))
+def test_a_duration_reads_back_as_it_was_written(duration: timedelta) -> None:
+    adapter = TypeAdapter(Duration)
+    assert adapter.validate_python(adapter.dump_python(duration)) == duration
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -114,6 +114,11 @@ def parse_duration(written: object) -> timedelta:
     raise ValueError(f"{written!r} is not a duration: write a number and a unit, such as 30s, 5m, 24h, 7d")
 
 
+def _written(duration: timedelta) -> str:
+    """As `parse_duration` reads it: in digits, however long."""
+    return f"{Decimal(str(duration.total_seconds())).normalize():f}s"
+
+
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 """A finite number; neither text nor true and false."""
 Whole = Annotated[int, Field(strict=True)]
@@ -133,7 +138,7 @@ Share = Annotated[
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
-    PlainSerializer(lambda duration: f"{duration.total_seconds():g}s", return_type=str),
+    PlainSerializer(_written, return_type=str),
     WithJsonSchema(
         {
             "description": "A duration, such as 30s, 5m, 24h, 7d.",
