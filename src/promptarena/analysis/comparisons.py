@@ -21,6 +21,7 @@ _FEW_EVENTS: Final = 10
 _METHODS: Final = {
     MetricKind.RATE: "difference of rates, normal interval with unpooled binomial variance",
     MetricKind.RATIO: "difference of ratios of sums, delta method over units, Welch's t",
+    MetricKind.QUANTILE: "difference of quantiles, Woodruff's error with units as clusters, Welch's t",
 }
 _MEANS: Final = "difference of unit means, Welch's t"
 
@@ -31,7 +32,7 @@ def compare(pair: ArmPair, metric: Metric, alpha: float) -> Comparison:
     if pair.effect is None:
         return _unknown(pair, method, pair.problem or "no effect")
     effect = pair.effect
-    notes: list[str] = []
+    notes = [] if pair.note is None else [pair.note]
     if pair.variance_removed is not None:
         method = f"{method.split(',')[0]}, adjusted for {metric.covariate} (CUPED)"
         notes.append(f"{metric.covariate} took away {pair.variance_removed:.0%} of the variance")

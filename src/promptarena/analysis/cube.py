@@ -9,6 +9,7 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
+from promptarena.analysis.value_counts import ValueCounts
 from promptarena.stats.moments import Moments
 
 __all__ = ["Cell", "Cube", "MomentArrays", "Slice"]
@@ -163,6 +164,8 @@ class Cube:
     """Values by segment dimension, sorted; kept likewise."""
     days: tuple[date, ...] | None
     """Cohort days that hold units, sorted; `None` where the data has no time."""
+    values: Mapping[str, ValueCounts] = field(default_factory=dict)
+    """By column, those of which quantiles are asked; the moments of a quantile are of values a unit."""
     _merged: dict[tuple[str, ...], dict[Key, Cell]] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -193,11 +196,14 @@ class Cube:
         if self.days is None:
             raise ValueError("without a time column there are no cohort days")
         slices = tuple(part.until(day.isoformat()) for part in self.slices)
-        return replace(self, slices=slices, days=tuple(known for known in self.days if known <= day))
+        values = {column: counts.until(day.isoformat()) for column, counts in self.values.items()}
+        days = tuple(known for known in self.days if known <= day)
+        return replace(self, slices=slices, days=days, values=values)
 
     def __add__(self, other: Cube) -> Cube:
         """The units of both; none may be in both."""
-        if (self.days is None) != (other.days is None) or len(self.slices) != len(other.slices):
+        shapes = [(cube.days is None, len(cube.slices), cube.values.keys()) for cube in (self, other)]
+        if shapes[0] != shapes[1]:
             raise ValueError("cubes of different shapes do not add")
         days = None if self.days is None else tuple(sorted({*self.days, *(other.days or ())}))
         return Cube(
@@ -208,6 +214,7 @@ class Cube:
                 for name in {**self.segments, **other.segments}
             },
             days,
+            {column: counts + other.values[column] for column, counts in self.values.items()},
         )
 
     def _covering(self, wanted: tuple[str, ...]) -> Slice:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from promptarena.analysis.cube import Cube
+from promptarena.analysis.quantile_effect import quantile_effect
 from promptarena.definitions.metric import Metric, MetricKind
 from promptarena.stats.covariates import Components, adjusted_effect
 from promptarena.stats.effects import (
@@ -32,6 +33,8 @@ class ArmPair:
     """Why there is no effect; set exactly where `effect` is `None`."""
     variance_removed: float | None = None
     """Share of the difference's variance that the covariate took away; `None` without one."""
+    note: str | None = None
+    """What else should be known of the effect."""
 
 
 def arm_pair(
@@ -61,6 +64,10 @@ def arm_pair(
     total = sum(c.n + t.n for c, t in usable)
     weights = [(c.n + t.n) / total for c, t in usable]
     try:
+        if metric.kind is MetricKind.QUANTILE and metric.q is not None:
+            values, epochs = cube.values[metric.of], "epoch" in cube.dimensions
+            found = quantile_effect(values, metric.q, control, treatment, epochs=epochs, where=where)
+            return ArmPair(found.effect, n_control, n_treatment, note=found.note)
         if metric.covariate is not None:
             adjusted = adjusted_effect(usable, _components(metric), weights)
             return ArmPair(

@@ -1,14 +1,16 @@
-"""From a table of rows to a cube: checked, rolled up to units, measured in one pass."""
+"""From a table of rows to a cube: checked, rolled up to units, measured in one pass, quantiles counted."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import ibis
 
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.fields import Columns, columns_read
 from promptarena.analysis.moment_pass import measure
+from promptarena.analysis.quantile_query import count_values
 from promptarena.analysis.roll_up import one_row_a_unit, roll_up
 from promptarena.analysis.table_checks import Locate, check_rows, nowhere
 from promptarena.definitions.metric import Metric
@@ -33,18 +35,20 @@ def read_table(
         DataError: the table does not hold what it must (see `table_checks.check_rows`), or a segment has too
             many
             values. All problems that a look at the rows can find come together.
-        UsageError: a metric that moments cannot tell.
+        UsageError: a ratio or a quantile that does not say of what.
     """
     facts = check_rows(rows, columns, metrics, locate)
     if facts.units == facts.rows:
         cube = measure(one_row_a_unit(rows, columns, metrics), columns, metrics)
+        cube = replace(cube, values=count_values(rows, None, columns, metrics))
         nobody = dict.fromkeys(cube.variants, 0)
         counts = UnitCounts(
             rows=facts.rows, units=facts.units, repeated=0, crossovers=0, crossovers_by_variant=nobody
         )
         return cube, counts
     with held(roll_up(rows, columns, metrics)) as units:
-        return measure(units, columns, metrics), _count_units(units)
+        cube = replace(measure(units, columns, metrics), values=count_values(rows, units, columns, metrics))
+        return cube, _count_units(units)
 
 
 def _count_units(units: ibis.Table) -> UnitCounts:

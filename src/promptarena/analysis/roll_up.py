@@ -35,7 +35,7 @@ def roll_up(rows: ibis.Table, columns: Columns, metrics: Sequence[Metric]) -> ib
     Args:
         rows: checked by `table_checks.check_rows`.
         columns: what its columns say.
-        metrics: none of them a quantile.
+        metrics: what to measure; of a quantile it is how many values the unit has, missing where it has none.
 
     Returns:
         Columns `unit`, `variant`, `crossed` (was seen in several variants), `rows`, `day` (with a time
@@ -117,6 +117,9 @@ def _measured(metric: Metric, typed: ibis.Table, one_row: bool) -> list[Any]:
         counted = typed[f"counted_{metric.of}"]
         return [(counted if one_row else counted.sum()).nullif(0).cast("float64")]
     value = typed[f"number_{metric.of}"]
+    if metric.kind is MetricKind.QUANTILE:
+        held = value.notnull().cast("int64") if one_row else value.count()
+        return [held.nullif(0).cast("float64")]
     if metric.kind is MetricKind.RATIO:
         over = typed[f"number_{metric.over}"]
         return [value, over] if one_row else [value.sum(), over.sum()]

@@ -31,6 +31,9 @@ def analyze(
     ratio: Annotated[
         list[str] | None, typer.Option(help="Sum of one column over sum of another.", metavar="NUM/DEN")
     ] = None,
+    quantile: Annotated[
+        list[str] | None, typer.Option(help="Quantile of all values of a column.", metavar="COL:0.95")
+    ] = None,
     covariate: Annotated[
         str | None,
         typer.Option(help="Column from before exposure, to reduce variance (CUPED).", metavar="COL"),
@@ -83,6 +86,7 @@ def analyze(
             rates=tuple(rate or ()),
             means=tuple(mean or ()),
             ratios=tuple(ratio or ()),
+            quantiles=tuple(quantile or ()),
             covariate=covariate,
             segments=tuple(segment or ()),
             time=time,

@@ -34,7 +34,7 @@ from numpy.typing import ArrayLike, NDArray
 from promptarena.stats.effects import Estimate, ratio_estimate
 from promptarena.stats.moments import Moments
 
-__all__ = ["BIN_RATIO", "SMALLEST", "LogHistogram", "bin_of", "quantile_estimate"]
+__all__ = ["BIN_RATIO", "SMALLEST", "LogHistogram", "bin_edges", "bin_of", "quantile_estimate"]
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -114,7 +114,7 @@ class LogHistogram:
         below = np.cumsum(self.counts)
         rank = q * self.total
         at = min(int(np.searchsorted(below, rank, side="left")), len(below) - 1)
-        low, high = _edges(int(self.bins[at]))
+        low, high = bin_edges(int(self.bins[at]))
         within = (rank - (below[at] - self.counts[at])) / self.counts[at]
         return low + (high - low) * float(min(max(within, 0.0), 1.0))
 
@@ -137,6 +137,14 @@ def bin_of(values: ArrayLike) -> Indices:
     size = np.maximum(np.abs(x), SMALLEST)
     steps = 1 + np.floor(np.log(size / SMALLEST) / math.log(BIN_RATIO))
     return np.where(np.abs(x) < SMALLEST, 0, np.sign(x) * steps).astype(np.int64)
+
+
+def bin_edges(index: int) -> tuple[float, float]:
+    """The values between which a bin lies."""
+    if index == 0:
+        return -SMALLEST, SMALLEST
+    inner, outer = (SMALLEST * BIN_RATIO**power for power in (abs(index) - 1, abs(index)))
+    return (inner, outer) if index > 0 else (-outer, -inner)
 
 
 def quantile_estimate(
@@ -200,14 +208,6 @@ def _lump(histogram: LogHistogram, cut: float, error: float) -> tuple[float, flo
     return share, max(abs(_middle(int(index)) - middle) for index in beside)
 
 
-def _edges(index: int) -> tuple[float, float]:
-    """The values between which a bin lies."""
-    if index == 0:
-        return -SMALLEST, SMALLEST
-    inner, outer = (SMALLEST * BIN_RATIO**power for power in (abs(index) - 1, abs(index)))
-    return (inner, outer) if index > 0 else (-outer, -inner)
-
-
 def _middle(index: int) -> float:
-    low, high = _edges(index)
+    low, high = bin_edges(index)
     return (low + high) / 2
