@@ -23,7 +23,7 @@ def _wealth_by_definition(scores: list[float], mean: float, alpha: float, planne
     for i, score in enumerate(scores, start=1):
         horizon = i * math.log(i + 1) if planned is None else planned
         stake = math.sqrt(2 * math.log(1 / alpha) / (squares / i * horizon))
-        wealth *= 1 + min(stake, 0.75 / mean) * (score - mean)
+        wealth *= 1 + min(stake, (0.5 if planned is None else 0.75) / mean) * (score - mean)
         total += score
         squares += (score - total / (i + 1)) ** 2
     return wealth

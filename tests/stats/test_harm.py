@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -87,6 +87,7 @@ def test_a_relative_margin_is_a_part_of_the_true_control_rate() -> None:
     assert rare.shown
 
 
+@settings(max_examples=25)
 @pytest.mark.parametrize("share", SHARES)
 @given(events=st.tuples(st.integers(0, 200), st.integers(0, 100)), alpha=st.floats(0.001, 0.3))
 def test_two_sided_bounds_hold_the_observed_difference(

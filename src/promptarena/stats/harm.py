@@ -52,7 +52,8 @@ def rate_harm(
 
     Valid for independent units with an outcome of 0 or 1. With `treatment_share` (the declared weights) the
     rates may drift as they like; without it they must not change within a stratum. Looking all the time,
-    80% power at alpha .01 takes about 2.3 times the units of one look with it, and 3.8 times without. See `betting_log_e_value` and `mixture_log_e_value`.
+    80% power at alpha .01 takes about 2.3 times the units of one look with it, and 3.8 times without. See
+    `betting_log_e_value` and `mixture_log_e_value`.
 
     >>> rate_harm(600, 1000, 500, 1000, alpha=0.01, treatment_share=0.5).shown
     True
