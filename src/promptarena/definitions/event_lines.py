@@ -49,13 +49,7 @@ def encode_events(events: Sequence[Event], *, checked: bool = False) -> bytes:
     except _UNWRITABLE:
         sound, lines = False, b""
     if not sound:
-        problems = [
-            found for at, event in enumerate(events) for found in _located(_problems(event), at, events)
-        ]
-        # Equality also fails on harmless differences, such as a tuple that comes back as a list.
-        if problems:
-            raise EventError(problems)
-        lines = _ENCODER.encode_lines(events)
+        lines = _examined(events)
     if len(lines) > MAX_EVENT_BYTES:
         _refuse_long(lines, events)
     return lines
@@ -66,10 +60,8 @@ def _examined(events: Sequence[Event]) -> bytes:
     problems = [found for at, event in enumerate(events) for found in _located(_problems(event), at, events)]
     if not problems:
         lines = _ENCODER.encode_lines(events)
-        try:
-            _DECODER.decode_lines(lines)
-        except _UNWRITABLE as error:
-            problems = [Problem(f"the events cannot be read back: {_plain(error)}")]
+        if lines.count(b"\n") != len(events):  # from JSON that somebody laid out and passed on as it was
+            problems = [Problem("an event has a line break outside of its texts")]
     if problems:
         raise EventError(problems)
     return lines

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import Final
@@ -37,6 +38,18 @@ _MOST_COMPACTED: Final = 8
 """Compacted files of the current day before they are merged as well."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is to be done about one partition."""
+
+    manifest: Manifest
+    tombstones: Tombstones
+    inputs: list[Sealed]
+    """To become one file."""
+    disobedient: list[Sealed]
+    """Sealed before somebody was erased: they may hold events of theirs."""
+
+
 class Compactor:
     """Compacts the partitions of one log."""
 
@@ -59,11 +72,13 @@ class Compactor:
         if handle is None:
             return 0
         try:
-            rewritten = 0
-            # In the order of days: of a repetition across midnight the first is met first, and stays.
-            for kind, day in self._partitions():
-                rewritten += self._compact(kind, day, everything)
-            return rewritten
+            due = [partition for partition in self._partitions() if self._work(*partition, everything)]
+            if not due:
+                return 0
+            with work_space(self._folder) as space, Warehouse(folder=space) as warehouse:
+                rewriting = _Rewriting(self._folder, self._settings, self._clock, warehouse, space)
+                # In the order of days: of a repetition across midnight the first is met first, and stays.
+                return sum(self._compact(rewriting, kind, day, everything) for kind, day in due)
         finally:
             os.close(handle)
 
@@ -71,20 +86,21 @@ class Compactor:
         segments = read_manifest(self._folder).segments
         return sorted({(one.kind, one.day) for one in segments}, key=lambda partition: partition[::-1])
 
-    def _compact(self, kind: Kind, day: str, everything: bool) -> bool:
-        while True:
-            manifest = read_manifest(self._folder)
-            tombstones = read_tombstones(self._folder)
-            here = [one for one in manifest.segments if (one.kind, one.day) == (kind, day)]
-            disobedient = [one for one in here if one.obeys < tombstones.size]
-            inputs = self._due(here, day, everything)
-            if not inputs and not disobedient:
-                return False
-            with work_space(self._folder) as space, Warehouse(folder=space) as warehouse:
-                rewriting = _Rewriting(self._folder, self._settings, self._clock, warehouse, space)
-                committed = rewriting.run(manifest, tombstones, inputs, disobedient)
+    def _compact(self, rewriting: _Rewriting, kind: Kind, day: str, everything: bool) -> bool:
+        while (work := self._work(kind, day, everything)) is not None:
+            committed = rewriting.run(work)
             if committed is not None:
                 return committed
+        return False
+
+    def _work(self, kind: Kind, day: str, everything: bool) -> _Work | None:
+        """What is to be done about a partition now, if anything."""
+        manifest = read_manifest(self._folder)
+        tombstones = read_tombstones(self._folder)
+        here = [one for one in manifest.segments if (one.kind, one.day) == (kind, day)]
+        disobedient = [one for one in here if one.obeys < tombstones.size]
+        inputs = self._due(here, day, everything)
+        return _Work(manifest, tombstones, inputs, disobedient) if inputs or disobedient else None
 
     def _due(self, here: list[Sealed], day: str, everything: bool) -> list[Sealed]:
         """The segments of a partition that are to become one."""
@@ -109,23 +125,22 @@ class _Rewriting:
         self._warehouse = warehouse
         self._space = space
 
-    def run(
-        self, manifest: Manifest, tombstones: Tombstones, inputs: list[Sealed], disobedient: list[Sealed]
-    ) -> bool | None:
+    def run(self, work: _Work) -> bool | None:
         """Rewrite and commit. Whether files changed; `None` if the log did underneath: do it again."""
-        kind = (inputs or disobedient)[0].kind
+        kind = (work.inputs or work.disobedient)[0].kind
         erased = {
-            one.path: erased_event_ids(self._warehouse, kind, [self._folder.root / one.path], tombstones)
-            for one in disobedient
+            one.path: erased_event_ids(self._warehouse, kind, [self._folder.root / one.path], work.tombstones)
+            for one in work.disobedient
         }
-        inputs = [*inputs, *(one for one in disobedient if len(erased[one.path]) and one not in inputs)]
+        holding = [one for one in work.disobedient if len(erased[one.path]) and one not in work.inputs]
+        inputs = [*work.inputs, *holding]
         gone = pa.chunked_array([*erased.values()], type=pa.string()) if erased else None
-        prepared, counts = self._write(manifest, inputs, gone, tombstones.size) if inputs else ([], Counts())
-        committed = self._commit(inputs, prepared, counts, disobedient, tombstones.size)
+        prepared, counts = self._write(work, inputs, gone) if inputs else ([], Counts())
+        committed = self._commit(work, inputs, prepared, counts)
         return bool(inputs) if committed else None
 
     def _write(
-        self, manifest: Manifest, inputs: list[Sealed], erased: pa.ChunkedArray | None, obeys: int
+        self, work: _Work, inputs: list[Sealed], erased: pa.ChunkedArray | None
     ) -> tuple[list[Prepared], Counts]:
         kind, day = inputs[0].kind, inputs[0].day
         target = self._folder.partition(kind, day) / f"{new_event_id()}~compacted.parquet"
@@ -135,7 +150,7 @@ class _Rewriting:
             compacted=self._paths(one for one in inputs if one.compacted),
             fresh=self._paths(one for one in inputs if not one.compacted),
             tail=schema_of(kind).empty_table(),
-            rivals=self._paths(_rivals(manifest, inputs)),
+            rivals=self._paths(_rivals(work.manifest, inputs)),
             hidden=(),
         )
         connection = self._warehouse.connection
@@ -158,21 +173,19 @@ class _Rewriting:
         rows = fetch(sealed_relation(connection, kind, [file]).aggregate(n=ibis._.count()))["n"][0].as_py()
         if rows:
             relative = str(target.relative_to(self._folder.root))
-            prepared = [Prepared(file, describe(file, relative, kind, day, compacted=True, obeys=obeys))]
+            prepared = [
+                Prepared(
+                    file, describe(file, relative, kind, day, compacted=True, obeys=work.tombstones.size)
+                )
+            ]
         before = sum(one.rows for one in inputs)
         return prepared, Counts(duplicates=before - removed - rows, erased=removed)
 
-    def _commit(
-        self,
-        inputs: list[Sealed],
-        prepared: list[Prepared],
-        counts: Counts,
-        obedient: list[Sealed],
-        obeys: int,
-    ) -> bool:
+    def _commit(self, work: _Work, inputs: list[Sealed], prepared: list[Prepared], counts: Counts) -> bool:
         committed = False
+        obeys = work.tombstones.size
         paths = {one.path for one in inputs}
-        looked_at = {one.path for one in obedient}
+        looked_at = {one.path for one in work.disobedient}
 
         def change(manifest: Manifest) -> Manifest:
             nonlocal committed

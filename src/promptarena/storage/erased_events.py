@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import ibis
 import pyarrow as pa
@@ -12,9 +12,12 @@ import pyarrow as pa
 from promptarena.definitions.events import Kind
 from promptarena.storage.log_relation import sealed_relation
 from promptarena.storage.tombstones import Identity, Tombstones
-from promptarena.storage.warehouse import Warehouse, engine_errors_explained, fetch
+from promptarena.storage.warehouse import Warehouse, fetch
 
 __all__ = ["erased_event_ids", "event_ids_about", "identities_of"]
+
+_AT_ONCE: Final = 1_000_000
+"""Events whose ids are hashed together."""
 
 _UNITS: Final = (
     ("'user'", "user_id"),
@@ -67,12 +70,22 @@ def erased_event_ids(
     The list holds keyed hashes, so every distinct id is hashed: about a second for a million.
     """
     events = sealed_relation(warehouse.connection, kind, files)
-    distinct = identities_of(events, kind).select("about_kind", "about_id").distinct()
+    about = identities_of(events, kind).select("about_kind", "about_id")
     erased: list[Identity] = []
-    with engine_errors_explained():
-        for batch in distinct.to_pyarrow_batches():
-            kinds, ids = (batch.column(name).to_pylist() for name in ("about_kind", "about_id"))
-            erased += [
-                Identity(of, id_) for of, id_ in zip(kinds, ids, strict=True) if tombstones.has(of, id_)
-            ]
+    shares = 1 + fetch(events.aggregate(n=events.count()))["n"][0].as_py() // _AT_ONCE
+    for share in range(shares):
+        # Only so many ids come here at a time, however large the files are.
+        part = about if shares == 1 else about.filter(_within(about.about_id.hash(), shares) == share)
+        distinct = fetch(part.distinct())
+        erased += [
+            Identity(of, id_)
+            for batch in distinct.to_batches(max_chunksize=10_000)
+            for of, id_ in zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            if tombstones.has(of, id_)
+        ]
     return event_ids_about(events, kind, erased) if erased else pa.chunked_array([], type=pa.string())
+
+
+def _within(number: Any, shares: int) -> Any:
+    """The remainder, from 0; hashes may be negative, and the least of them has no absolute value."""
+    return (number % shares + shares) % shares

@@ -22,7 +22,7 @@ from promptarena.storage.log_folder import LogFolder, LogSettings
 from promptarena.storage.log_relation import events_relation, sealed_relation
 from promptarena.storage.manifest import Hidden, Manifest, edit_manifest, read_manifest
 from promptarena.storage.parquet_files import work_space
-from promptarena.storage.snapshot import take_snapshot
+from promptarena.storage.snapshot import Snapshot, take_lines, take_snapshot
 from promptarena.storage.tombstones import Identity, add_tombstones
 from promptarena.storage.warehouse import Warehouse, fetch
 
@@ -47,13 +47,15 @@ def erase(folder: LogFolder, settings: LogSettings, who: Identity) -> int:
         StorageError: a disk or a lock failed.
         DataError: the engine had not enough memory or disk.
     """
-    # From here on ingest refuses them, so the search below misses nothing.
-    add_tombstones(folder, [who])
-    whom = {who, *_theirs(folder, settings, who)}
-    size = add_tombstones(folder, whom).size
-    while True:
-        manifest = read_manifest(folder)
-        with work_space(folder) as space, Warehouse(folder=space) as warehouse:
+    with work_space(folder) as space, Warehouse(folder=space) as warehouse:
+        whom = {who, *_theirs(take_snapshot(folder, settings), warehouse, who)}
+        add_tombstones(folder, whom)
+        # From here on nothing more of theirs is written. What was since the snapshot still has its lines,
+        # even where a sealer has obeyed already.
+        whom |= _theirs(take_lines(folder, settings), warehouse, who)
+        size = add_tombstones(folder, whom).size
+        while True:
+            manifest = read_manifest(folder)
             kinds: list[str] = []
             ids: list[str] = []
             for kind in EVENT_TYPES:
@@ -100,26 +102,22 @@ def _hide(folder: LogFolder, seen: Manifest, aside: Path, size: int, *, any_foun
     return complete
 
 
-def _theirs(folder: LogFolder, settings: LogSettings, who: Identity) -> set[Identity]:
+def _theirs(snapshot: Snapshot, warehouse: Warehouse, who: Identity) -> set[Identity]:
     """What belongs to one person alone, by what the log knows."""
-    snapshot = take_snapshot(folder, settings)
     found: set[Identity] = set()
-    with Warehouse() as warehouse:
-        if who.kind in _FOUND_BY:
-            for kind in ("generation", "content"):
-                calls = events_relation(warehouse.connection, snapshot.tables(kind))
-                mine = calls.filter(calls[_FOUND_BY[who.kind]] == who.id)
-                found |= _values(mine, "request", "request_id")
-                if who.kind == "user":
-                    for of in ("session", "conversation"):
-                        column = _FOUND_BY[of]
-                        shared = calls.filter(calls.user_id != who.id).select(column)
-                        found |= _values(mine.anti_join(shared, column), of, column)
-        met = events_relation(warehouse.connection, snapshot.tables("exposure"))
-        found |= _values(
-            met.filter(met.unit_kind == who.kind, met.unit_id == who.id), "request", "request_id"
-        )
-    return found
+    if who.kind in _FOUND_BY:
+        for kind in ("generation", "content"):
+            calls = events_relation(warehouse.connection, snapshot.tables(kind))
+            mine = calls.filter(calls[_FOUND_BY[who.kind]] == who.id)
+            found |= _values(mine, "request", "request_id")
+            if who.kind == "user":
+                for of in ("session", "conversation"):
+                    column = _FOUND_BY[of]
+                    shared = calls.filter(calls.user_id != who.id).select(column)
+                    found |= _values(mine.anti_join(shared, column), of, column)
+    met = events_relation(warehouse.connection, snapshot.tables("exposure"))
+    mine = met.filter(met.unit_kind == who.kind, met.unit_id == who.id)
+    return found | _values(mine, "request", "request_id")
 
 
 def _values(events: ibis.Table, kind: str, column: str) -> set[Identity]:

@@ -11,13 +11,14 @@ calls `maintain` every few seconds (`background=True` does so in a thread).
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
@@ -37,8 +38,6 @@ __all__ = ["Dropped", "Durability", "EventLog", "LogReader"]
 
 Durability: TypeAlias = Literal["power", "process"]
 """What an acknowledged event survives: a power cut, or the death of this process."""
-
-_STAMP: Final = msgspec.json.Encoder()
 
 
 @dataclass(slots=True)
@@ -165,21 +164,26 @@ class EventLog(LogReader):
         else:
             self._commit.append(lines)
 
-    async def append_async(
+    def append_async(
         self, events: Event | Sequence[Event], durability: Durability = "power", *, checked: bool = False
-    ) -> None:
-        """The same, for a task: `power` waits without holding up the loop.
+    ) -> asyncio.Future[None]:
+        """The same, for a task to await: `power` waits without holding up the loop.
+
+        What is wrong with an event is raised at once. A wait that is cancelled does not take back what was
+        handed over.
 
         Raises:
             EventError, StorageError: as `append`.
         """
+        loop = asyncio.get_running_loop()
         lines = self._lines(events, checked)
-        if not lines:
-            return
-        if durability == "process":
+        if lines and durability == "power":
+            return self._commit.append_async(lines, loop)
+        if lines:
             self._writer.write(lines)
-        else:
-            await self._commit.append_async(lines)
+        done: asyncio.Future[None] = loop.create_future()
+        done.set_result(None)
+        return done
 
     def erase(self, kind: str, id_: str) -> int:
         """Erase a person (`user`), or one `session`, `conversation` or `request`; see `erasure.erase`.
@@ -240,26 +244,28 @@ class EventLog(LogReader):
         self.close()
 
     def _lines(self, events: Event | Sequence[Event], checked: bool) -> bytes:
-        """What is written: each event's line, with the time of now as `received_at`."""
+        """What is written of these events, if anything is."""
         if self._closed.is_set():
             raise StorageError("this log is closed.", where=Location(self.folder.root))
         batch: Sequence[Event] = events if isinstance(events, list | tuple) else (events,)
-        tombstones = self._tombstones.current()
-        if tombstones or any(
-            getattr(event, "received_at", None) is not None or type(event) is Content for event in batch
-        ):
+        if self._needs_a_look(batch):
             if not checked:
                 encode_events(batch)
             batch = [kept for event in batch if (kept := self._admitted(event)) is not None]
             checked = True
         if not batch:
             return b""
-        lines = encode_events(batch, checked=checked)
-        stamp = b'{"received_at":' + _STAMP.encode(self._clock.now()) + b","
-        if len(batch) == 1:
-            return stamp + lines[1:]
-        # A line break is never inside of an event: JSON writes it as two characters.
-        return stamp + lines[1:].replace(b"\n{", b"\n" + stamp)
+        return encode_events(batch, checked=checked)
+
+    def _needs_a_look(self, batch: Sequence[Event]) -> bool:
+        """Whether any event may have to be dropped or changed; most of the time none has."""
+        if self._tombstones.current():
+            return True
+        for event in batch:
+            # What is no event at all is left to the schema to refuse.
+            if type(event) is Content or getattr(event, "received_at", None) is not None:
+                return True
+        return False
 
     def _admitted(self, event: Event) -> Event | None:
         if self._tombstones.current().covers(event):

@@ -11,7 +11,7 @@ from promptarena.definitions.clock import Clock
 from promptarena.definitions.events import EVENT_TYPES, Event, Kind
 from promptarena.errors import Location, StorageError
 from promptarena.storage.log_folder import LogFolder, LogSettings
-from promptarena.storage.segments import read_segment
+from promptarena.storage.segments import Position, read_segment
 from promptarena.storage.snapshot import Snapshot, take_snapshot
 from promptarena.storage.tombstones import read_tombstones
 
@@ -79,14 +79,14 @@ class _Follower:
         for path in there:
             if path.name in self._done:
                 continue
-            start = self._positions.get(path.name, 0)
+            start = self._positions.get(path.name, Position())
             try:
-                if path.stat().st_size <= start:
+                if path.stat().st_size <= start.end:
                     continue
                 lines = read_segment(path, start)
             except FileNotFoundError:
                 continue
-            self._positions[path.name] = lines.end
+            self._positions[path.name] = lines.position
             for event in lines.events:
                 if not tombstones.covers(event) and self._is_new(event):
                     yield event

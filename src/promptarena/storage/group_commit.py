@@ -8,24 +8,30 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
+from typing import Final
 from weakref import WeakSet
 
 from promptarena.errors import ArenaError, StorageError
 
 __all__ = ["GroupCommit"]
 
+_PATIENCE: Final = 0.25
+"""The longest wait for a batch to fill, as a share of the time that the last write took."""
+
 
 class _Batch:
     """What goes to the disk together, and who waits for it."""
 
-    __slots__ = ("done", "error", "futures", "lines")
+    __slots__ = ("done", "error", "full", "futures", "lines")
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
+        self.full = threading.Event()
         self.futures: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
         self.done = threading.Event()
         self.error: Exception | None = None
@@ -69,6 +75,9 @@ class GroupCommit:
         self._batch: _Batch | None = None
         self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        # Whoever waited for the last batch is likely to come again: see `_gather`.
+        self._expected = 0
+        self._last_write_s = 0.0
 
     def append(self, lines: bytes) -> None:
         """Return once the lines are durable.
@@ -82,17 +91,12 @@ class GroupCommit:
         if batch.error is not None:
             raise _own(batch.error)
 
-    async def append_async(self, lines: bytes) -> None:
-        """The same, for a task. A cancelled wait does not take back what was handed over.
-
-        Raises:
-            StorageError: as `append`.
-        """
-        loop = asyncio.get_running_loop()
+    def append_async(self, lines: bytes, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+        """The same as a future of this loop, which is the running one."""
         future: asyncio.Future[None] = loop.create_future()
         with self._lock:
             self._join(lines).futures[loop].append(future)
-        await future
+        return future
 
     def close(self) -> None:
         """Commit what is waiting and stop; a later append begins again."""
@@ -116,19 +120,33 @@ class GroupCommit:
                 )
                 self._thread.start()
         batch.lines.append(lines)
+        if len(batch.lines) == self._expected:
+            batch.full.set()
         return batch
 
     def _run(self, queue: SimpleQueue[_Batch | None]) -> None:
         while (batch := queue.get()) is not None:
-            with self._lock:
-                if self._batch is batch:
-                    self._batch = None
+            self._gather(batch)
             error: Exception | None = None
+            start = time.monotonic()
             try:
                 self._write_durably(b"".join(batch.lines))
             except Exception as failure:  # whoever waits is told; the next batch gets its own chance
                 error = failure
+            self._last_write_s = time.monotonic() - start
             batch.settle(error)
+
+    def _gather(self, batch: _Batch) -> None:
+        """Close a batch to latecomers, after a short wait for those who came to the last one.
+
+        They were all woken at once and come back one after another: without a wait the first of them has the
+        disk to itself and the rest wait for it. The wait is a fraction of what the disk itself takes.
+        """
+        if len(batch.lines) < self._expected:
+            batch.full.wait(_PATIENCE * self._last_write_s)
+        with self._lock:
+            self._batch = None
+            self._expected = len(batch.lines)
 
 
 _commits: WeakSet[GroupCommit] = WeakSet()

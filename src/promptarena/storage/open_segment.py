@@ -13,6 +13,7 @@ from weakref import WeakSet
 from promptarena.definitions.clock import Clock
 from promptarena.storage.durable_files import explained, fsync_folder
 from promptarena.storage.log_folder import LogFolder, LogSettings
+from promptarena.storage.segments import receipt
 
 __all__ = ["SegmentWriter"]
 
@@ -64,6 +65,8 @@ class _OpenSegment:
 class SegmentWriter:
     """Appends to an open segment and begins another at a certain age or size, or after a failure.
 
+    Each write begins with a receipt: a line that says when what follows was received.
+
     A segment that failed is never appended to again. A reader that follows it counts in bytes, and would take
     what comes after a truncation for what it has already read.
     """
@@ -94,9 +97,7 @@ class SegmentWriter:
         Raises:
             StorageError: nothing of it was accepted.
         """
-        segment = self._segment
-        if segment is not None and self._due(segment):
-            self.rotate(only_if_due=True)
+        self._rotate_if_due()
         with self._writing:
             self._write(lines)
 
@@ -106,9 +107,7 @@ class SegmentWriter:
         Raises:
             StorageError: nothing of it is acknowledged.
         """
-        segment = self._segment
-        if segment is not None and self._due(segment):
-            self.rotate(only_if_due=True)
+        self._rotate_if_due()
         with self._syncing:
             with self._writing:
                 segment = self._write(lines)
@@ -120,6 +119,11 @@ class SegmentWriter:
                 with self._writing:
                     self._give_up(segment)
                 raise explained(error, "make events durable", segment.path) from error
+
+    def _rotate_if_due(self) -> None:
+        segment = self._segment
+        if segment is not None and self._due(segment):
+            self.rotate(only_if_due=True)
 
     def rotate(self, *, only_if_due: bool = False) -> None:
         """Close the open segment, so that it can be sealed; the next append begins another."""
@@ -137,7 +141,7 @@ class SegmentWriter:
         if segment is None:
             segment = self._segment = self._open()
         try:
-            segment.write(lines)
+            segment.write(receipt(self._clock.now()) + lines)
         except BaseException as error:
             self._give_up(segment)
             if isinstance(error, OSError):

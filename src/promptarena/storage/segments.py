@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -14,10 +14,36 @@ from promptarena.definitions.events import Event
 from promptarena.storage.log_folder import LogSettings
 from promptarena.storage.manifest import Counts
 
-__all__ = ["SegmentLines", "day_of", "first_of_each", "read_segment", "timeliness"]
+__all__ = [
+    "Position",
+    "SegmentLines",
+    "day_of",
+    "first_of_each",
+    "read_segment",
+    "receipt",
+    "received",
+    "timeliness",
+]
 
-_DECODER: Final = msgspec.json.Decoder(Event)
+
+class Receipt(msgspec.Struct, frozen=True, tag_field="kind", tag="receipt"):
+    """When the lines below it, up to the next one, were received: said once a write, not once an event."""
+
+    at: datetime
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder(Event | Receipt)
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError)
+
+
+class Position(NamedTuple):
+    """How far a segment was read."""
+
+    end: int = 0
+    """The byte after the last whole line."""
+    received_at: datetime | None = None
+    """What the last receipt before it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,38 +51,52 @@ class SegmentLines:
     """Part of a segment, read."""
 
     events: list[Event]
-    """In the order in which they were written."""
+    """In the order in which they were written, with their `received_at`."""
     refused: list[bytes]
     """Whole lines that are not events of this schema."""
     torn: bool
     """Whether a line without an end follows: being written just now, or never to be."""
-    end: int
-    """The byte after the last whole line."""
+    position: Position
 
 
-def read_segment(path: Path, start: int = 0) -> SegmentLines:
+def receipt(now: datetime) -> bytes:
+    """The line that a write begins with."""
+    return b'{"kind":"receipt","at":' + _ENCODER.encode(now) + b"}\n"
+
+
+_BEGINNING: Final = Position()
+
+
+def read_segment(path: Path, start: Position = _BEGINNING) -> SegmentLines:
     """Read a segment's whole lines.
 
     Args:
-        start: the byte to begin at, an earlier `end`.
+        start: where an earlier reading ended.
 
     Raises:
         FileNotFoundError: it has been sealed, and its grace has passed.
     """
     with path.open("rb") as file:
-        file.seek(start)
+        file.seek(start.end)
         data = file.read()
     length = data.rfind(b"\n") + 1
-    events: list[Event] = []
     refused: list[bytes] = []
     try:
-        events = [event for event in _DECODER.decode_lines(data[:length]) if event.received_at is not None]
-        sound = len(events) == data.count(b"\n")
+        lines: list[Event | Receipt] = _DECODER.decode_lines(data[:length])
     except _UNREADABLE:
-        sound = False
-    if not sound:
-        events, refused = _one_by_one(data[:length].split(b"\n")[:-1])
-    return SegmentLines(events, refused, length < len(data), start + length)
+        lines, refused = _one_by_one(data[:length].split(b"\n")[:-1])
+    events: list[Event] = []
+    at = start.received_at
+    for line in lines:
+        if isinstance(line, Receipt):
+            at = line.at
+        elif at is None:
+            refused.append(msgspec.json.encode(line))
+        else:
+            # It was made a moment ago and nobody else has it.
+            msgspec.structs.force_setattr(line, "received_at", at)
+            events.append(line)
+    return SegmentLines(events, refused, length < len(data), Position(start.end + length, at))
 
 
 def first_of_each(events: Iterable[Event]) -> tuple[list[Event], int]:
@@ -91,16 +131,12 @@ def day_of(event: Event) -> str:
     return received(event).astimezone(UTC).date().isoformat()
 
 
-def _one_by_one(lines: list[bytes]) -> tuple[list[Event], list[bytes]]:
-    events: list[Event] = []
+def _one_by_one(lines: list[bytes]) -> tuple[list[Event | Receipt], list[bytes]]:
+    read: list[Event | Receipt] = []
     refused: list[bytes] = []
     for line in lines:
         try:
-            event: Event | None = _DECODER.decode(line)
+            read.append(_DECODER.decode(line))
         except _UNREADABLE:
-            event = None
-        if event is not None and event.received_at is not None:
-            events.append(event)
-        else:
             refused.append(line)
-    return events, refused
+    return read, refused

@@ -13,15 +13,16 @@ from promptarena.errors import Location, StorageError
 from promptarena.storage.durable_files import explained
 from promptarena.storage.log_folder import LogFolder, LogSettings
 from promptarena.storage.manifest import Counts, Manifest, Sealed, read_manifest
-from promptarena.storage.segments import first_of_each, read_segment, received, timeliness
-from promptarena.storage.tombstones import read_tombstones
+from promptarena.storage.segments import Position, first_of_each, read_segment, received, timeliness
+from promptarena.storage.tombstones import Tombstones, read_tombstones
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KindTables", "Snapshot", "take_snapshot"]
+__all__ = ["KindTables", "Snapshot", "take_lines", "take_snapshot"]
 
 _ATTEMPTS: Final = 20
+_NOBODY: Final = Tombstones(b"", frozenset(), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Snapshot:
     tail: dict[Kind, list[Event]]
     counts: Counts
     """Torn, refused, duplicate, late, ahead and erased events, with those not sealed yet."""
-    positions: dict[str, int]
+    positions: dict[str, Position]
     """How far each open segment was read; a follower goes on from there."""
 
     def tables(self, kind: Kind, since: date | None = None, until: date | None = None) -> KindTables:
@@ -114,32 +115,53 @@ def take_snapshot(folder: LogFolder, settings: LogSettings) -> Snapshot:
     for _ in range(_ATTEMPTS):
         manifest = read_manifest(folder)
         try:
-            snapshot = _read_ends(folder, settings, manifest)
+            snapshot = _read_ends(folder, settings, manifest, read_tombstones(folder))
         except FileNotFoundError:
             continue
         except OSError as error:
             raise explained(error, "read the log", folder.open) from error
         if read_manifest(folder).removals == manifest.removals:
             return snapshot
-    raise StorageError(
+    raise _too_busy(folder)
+
+
+def take_lines(folder: LogFolder, settings: LogSettings) -> Snapshot:
+    """Everything whose lines are still there, sealed or not, about erased persons or not.
+
+    Raises:
+        StorageError: the log cannot be read.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return _read_ends(folder, settings, Manifest(), _NOBODY)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise explained(error, "read the log", folder.open) from error
+    raise _too_busy(folder)
+
+
+def _too_busy(folder: LogFolder) -> StorageError:
+    return StorageError(
         f"files were deleted under {_ATTEMPTS} readings in a row.",
         where=Location(folder.root),
         hint="The log's grace is too short for its size.",
     )
 
 
-def _read_ends(folder: LogFolder, settings: LogSettings, manifest: Manifest) -> Snapshot:
+def _read_ends(
+    folder: LogFolder, settings: LogSettings, manifest: Manifest, tombstones: Tombstones
+) -> Snapshot:
     counts = Counts()
-    positions: dict[str, int] = {}
+    positions: dict[str, Position] = {}
     events: list[Event] = []
     for path in folder.segments():
         if path.name not in manifest.sealed_from:
             lines = read_segment(path)
             events += lines.events
-            positions[path.name] = lines.end
+            positions[path.name] = lines.position
             counts += Counts(torn=int(lines.torn), refused=len(lines.refused))
     distinct, repeated = first_of_each(sorted(events, key=received))
-    tombstones = read_tombstones(folder)
     kept = [event for event in distinct if not tombstones.covers(event)]
     counts += Counts(duplicates=repeated, erased=len(distinct) - len(kept)) + timeliness(kept, settings)
     tail: dict[Kind, list[Event]] = {
