@@ -219,6 +219,18 @@ def test_non_inferiority_ships_what_is_no_worse() -> None:
     assert _read(made, plan(metric("value", "rate"))).verdict.status is Status.HOLD
 
 
+def test_a_loss_within_the_non_inferiority_margin_is_no_harm_however_sure_it_is() -> None:
+    made = cube(
+        {
+            ("control",): {"value": _flips(600_000, 1_000_000)},
+            ("treatment",): {"value": _flips(594_000, 1_000_000)},
+        }
+    )
+    primary = Primary.model_validate({"metric": "value", "test": "non-inferiority", "margin": "5%"})
+    assert _read(made, plan(metric("value", "rate"), primary=primary)).verdict.status is Status.SHIP
+    assert _read(made, plan(metric("value", "rate"))).verdict.status is Status.HARMFUL
+
+
 def test_lower_is_better_where_the_metric_says_so() -> None:
     rng = np.random.default_rng(2)
     arms = {("control",): {"cost": rng.normal(10, 1, 900)}, ("treatment",): {"cost": rng.normal(9, 1, 900)}}

@@ -23,11 +23,11 @@ _TUNED_AT: Final = 2_000
 
 
 def harm_checks(plan: AnalysisPlan, cube: Cube, treatment: str) -> tuple[Check, ...]:
-    """One check for the primary, whose margin is 0, and one a guardrail, with its own."""
+    """One check for the primary, whose margin is 0 unless it is tested for non-inferiority; one a guardrail."""
     treatments = max(len(plan.variants or cube.variants) - 1, 1)
     alpha = HARM_ALPHA / (treatments * (1 + len(plan.guardrails)))
     watched = [
-        (plan.primary.metric, NO_MARGIN),
+        (plan.primary.metric, plan.primary.margin or NO_MARGIN),
         *((guardrail.metric, guardrail.margin) for guardrail in plan.guardrails),
     ]
     return tuple(_check(plan, cube, plan.metric(name), margin, treatment, alpha) for name, margin in watched)
