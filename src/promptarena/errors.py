@@ -19,6 +19,7 @@ __all__ = [
     "MissingExtraError",
     "NotEnoughDataError",
     "Problem",
+    "StaleWriteError",
     "StorageError",
     "UsageError",
 ]
@@ -103,3 +104,7 @@ class StorageError(ArenaError):
     """The log could not be written, read or locked. What was to be written is not acknowledged."""
 
     exit_status = 4
+
+
+class StaleWriteError(StorageError):
+    """Somebody else wrote first, so the decision was made on what no longer holds. Nothing was written."""

@@ -62,19 +62,22 @@ class Experiment(Frozen):
     def content_hash(self) -> str:
         """Of exactly what is frozen at start: unit, eligibility, variants, metrics, primary, guardrails,
         design and segments. Layout does not matter; monitors, stages and secondaries may be amended."""
+        return content_hash(self.frozen_parts)
+
+    @property
+    def frozen_parts(self) -> dict[str, Any]:
+        """What is frozen at start, by its field in the file."""
         frozen_metrics = set(self.declared) | {self.primary.metric, *(g.metric for g in self.guardrails)}
-        return content_hash(
-            {
-                "unit": self.unit,
-                "eligibility": {name: _as_sets(condition) for name, condition in self.eligibility.items()},
-                "variants": {variant.name: [variant.weight, variant.settings] for variant in self.variants},
-                "metrics": {metric.name: metric for metric in self.metrics if metric.name in frozen_metrics},
-                "primary": self.primary,
-                "guardrails": {guardrail.metric: guardrail for guardrail in self.guardrails},
-                "design": self.design,
-                "segments": {segment.name: segment for segment in self.segments},
-            }
-        )
+        return {
+            "unit": self.unit,
+            "eligibility": {name: _as_sets(condition) for name, condition in self.eligibility.items()},
+            "variants": {variant.name: [variant.weight, variant.settings] for variant in self.variants},
+            "metrics": {metric.name: metric for metric in self.metrics if metric.name in frozen_metrics},
+            "primary": self.primary,
+            "guardrails": {guardrail.metric: guardrail for guardrail in self.guardrails},
+            "design": self.design,
+            "segments": {segment.name: segment for segment in self.segments},
+        }
 
     @property
     def weights(self) -> dict[str, float]:

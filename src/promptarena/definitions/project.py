@@ -6,6 +6,7 @@ features:
 content: {sample: 10%, retention: 30d, redact: [email, phone, card]}
 hosts: [hooks.example.org]            # outbound hosts besides the providers' own
 hooks: [support_checks:is_polite]     # the only Python functions that definitions may name
+registry: postgresql://arena@db/arena # .arena/registry.db where nothing is said
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from promptarena.definitions.frozen import Frozen
 from promptarena.definitions.metric_file import MetricEntry, MetricsFile
 from promptarena.definitions.names import Name
 from promptarena.definitions.quantities import Duration, Share
+from promptarena.definitions.registry_setting import RegistrySetting
 from promptarena.definitions.secret_guard import looks_secret
 from promptarena.definitions.validation import Mistakes, examine
 from promptarena.definitions.variant import FeatureEntry, Settings
@@ -114,6 +116,8 @@ class ProjectFile(Frozen):
     """Outbound hosts besides the providers' own."""
     hooks: tuple[Annotated[str, AfterValidator(_hook)], ...] = ()
     """Python functions that definitions may name, as `module:function`."""
+    registry: RegistrySetting | None = None
+    """Where experiments and transitions are kept; `.arena/registry.db` beside arena.yaml where not said."""
 
 
 class Project(Frozen):
@@ -129,6 +133,7 @@ class Project(Frozen):
     hosts: tuple[str, ...] = ()
     """Every outbound host that is allowed, the providers' included."""
     hooks: tuple[str, ...] = ()
+    registry: RegistrySetting | None = None
 
     @property
     def root(self) -> Path:
@@ -180,6 +185,7 @@ def load_project(path: Path) -> Project:
         content=written.content,
         hosts=tuple(dict.fromkeys((*own_hosts, *written.hosts))),
         hooks=written.hooks,
+        registry=written.registry,
     )
 
 
