@@ -17,8 +17,8 @@ __all__ = ["REDACTIONS", "is_card_number", "is_iban", "redact_text", "redacted"]
 _EMAIL: Final = re.compile(
     r"(?<![\w.+%-])[\w.+%!#$&'*/=?^`{|}~-]{1,64}@(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W\d_]{2,24}(?![\w-])"
 )
-# 13 to 19 digits (ISO/IEC 7812), in any grouping by single spaces, dots or dashes.
-_CARD: Final = re.compile(r"(?<![\w.-])\d(?:[ .\u00a0-]?\d){12,18}(?![\w-]|\.\d)")
+# Groups of digits, parted by single spaces, dots or dashes; a card number is 13 to 19 digits (ISO/IEC 7812).
+_DIGITS: Final = re.compile(r"(?<![\w.-])\d(?:[ .\u00a0-]?\d){12,63}(?![\w-]|\.\d)")
 # Either an international prefix, or separators as people write them; a bare run of digits is no phone number.
 _PHONE: Final = re.compile(
     r"""(?<![\w./:-])
@@ -31,13 +31,14 @@ _PHONE: Final = re.compile(
     (?![\w-]|\.\d)""",
     re.VERBOSE,
 )
+_MOST_DIGITS_OF_A_CARD: Final = 19
 _DIGITS_OF_A_PHONE: Final = range(7, 16)
 # Country, check digits, then 11 to 30 characters (ISO 13616), as they are or in groups of four.
 _IBAN: Final = re.compile(
     r"(?<!\w)[A-Za-z]{2}\d{2}(?:[ \u00a0]?[A-Za-z0-9]{4}){2,7}(?:[ \u00a0]?[A-Za-z0-9]{1,3})?(?!\w)"
 )
 _IP: Final = re.compile(
-    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w:]|\.\d)"
+    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?!\w|\.\d)|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]))"
 )
 
 
@@ -48,7 +49,7 @@ def is_card_number(text: str) -> bool:
     (True, False)
     """
     digits = [int(character) for character in text if character.isdigit()]
-    if not 13 <= len(digits) <= 19 or not any(digits):
+    if not 13 <= len(digits) <= _MOST_DIGITS_OF_A_CARD or not any(digits):
         return False
     doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
@@ -97,7 +98,22 @@ def redacted(value: Any, what: Collection[str]) -> Any:
 
 
 def _cards(text: str) -> str:
-    return _CARD.sub(lambda found: "[card]" if is_card_number(found[0]) else found[0], text)
+    return _DIGITS.sub(lambda found: _cards_among(found[0]), text)
+
+
+def _cards_among(run: str) -> str:
+    """Of groups of digits, those together that make a card number: a date may stand beside it."""
+    parts = re.split(r"(\D)", run)  # groups at even places, what parts them at odd ones
+    for first in range(0, len(parts), 2):
+        number = ""
+        for last in range(first, len(parts), 2):
+            number += parts[last]
+            if len(number) > _MOST_DIGITS_OF_A_CARD:
+                break
+            if is_card_number(number):
+                before, after = "".join(parts[:first]), "".join(parts[last + 1 :])
+                return f"{before}[card]{after[:1]}{_cards_among(after[1:])}"
+    return run
 
 
 def _ibans(text: str) -> str:
