@@ -159,10 +159,10 @@ def test_a_segment_or_variant_with_too_many_values_is_refused(tmp_path: Path, re
         read(path, Columns(unit="u", variant="s"), MEAN)
 
 
-def test_what_moments_cannot_tell_is_refused(tmp_path: Path) -> None:
+def test_a_metric_that_does_not_say_of_what_is_refused(tmp_path: Path) -> None:
     path = csv(tmp_path, "u,v,x", "1,a,1")
-    quantile = Metric(name="p95", kind=MetricKind.QUANTILE, of="x", q=0.95, absent=Absence.MISSING)
-    with pytest.raises(UsageError, match="`p95` is a quantile"):
+    quantile = Metric(name="p95", kind=MetricKind.QUANTILE, of="x", absent=Absence.MISSING)
+    with pytest.raises(UsageError, match="`p95` is a quantile without its share"):
         read(path, COLUMNS, quantile)
     ratio = Metric(name="r", kind=MetricKind.RATIO, of="x", absent=Absence.ZERO)
     with pytest.raises(UsageError, match="`r` is a ratio without its denominator"):

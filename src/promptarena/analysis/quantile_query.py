@@ -134,11 +134,11 @@ def _counts(values: ibis.Table, dimensions: tuple[str, ...], most: int) -> CellE
     if several:
         kept |= {"unit": values.unit, "held": values.held}
     table = values.select(**kept)
-    sums: dict[str, Any] = {"count": table.count()}
     if several:
         # From 0, and in any order among values of one bin.
-        rank = ibis.row_number().over(group_by=table.unit, order_by=table.bin)
-        table = table.mutate(rank=rank)
+        table = table.mutate(rank=ibis.row_number().over(group_by=table.unit, order_by=table.bin))
+    sums: dict[str, Any] = {"count": table.count()}
+    if several:
         sums |= {
             "units": (table["rank"] == 0).sum(),
             "squares": (2 * table["rank"] + 1).sum(),

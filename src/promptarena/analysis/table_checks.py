@@ -95,9 +95,8 @@ def check_rows(
 
 def _check_kinds(metrics: Sequence[Metric]) -> None:
     for metric in metrics:
-        if metric.kind is MetricKind.QUANTILE:
-            hint = "Use a mean, or a rate of values beyond a limit."
-            raise UsageError(f"`{metric.name}` is a quantile, which moments cannot tell.", hint=hint)
+        if metric.kind is MetricKind.QUANTILE and metric.q is None:
+            raise UsageError(f"`{metric.name}` is a quantile without its share (`q`).")
         if metric.kind is MetricKind.RATIO and metric.over is None:
             raise UsageError(f"`{metric.name}` is a ratio without its denominator (`over`).")
 
@@ -150,6 +149,6 @@ def _told(rows: ibis.Table, rule: _Rule, count: int, first: int, locate: Locate)
     value = answer["value"]
     where = locate(first, rule.column)
     message = rule.says.format(value="an empty value" if value is None else f"`{value[:60]}`")
-    row = "" if where.line is not None else f" in row {first + 1}"
-    many = f" ({count} rows are so{', here' if where.line is not None else row + ' is'} first)"
-    return Problem(f"{message}{many if count > 1 else row}.", where, rule.hint)
+    row = "here" if where.line is not None else f"row {first + 1}"
+    which = f" ({count} rows have this, {row} first)" if count > 1 else "" if row == "here" else f" ({row})"
+    return Problem(f"{message}{which}.", where, rule.hint)
