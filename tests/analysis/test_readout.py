@@ -341,6 +341,29 @@ def test_effects_are_within_epochs() -> None:
     assert comparison.difference == pytest.approx(0.05)
 
 
+def test_a_ramp_while_the_mix_of_segments_drifts_is_no_imbalance() -> None:
+    arms = {
+        (variant, epoch, device): {"value": _flips(n // 2, n)}
+        for variant, epoch, device, n in (
+            ("control", "0", "phone", 1_710), ("control", "0", "desktop", 190),
+            ("treatment", "0", "phone", 90), ("treatment", "0", "desktop", 10),
+            ("control", "1", "phone", 400), ("control", "1", "desktop", 600),
+            ("treatment", "1", "phone", 400), ("treatment", "1", "desktop", 600),
+        )
+    }  # fmt: skip
+    rules = (SegmentRule(name="device"),)
+    drifting = _read(
+        cube(arms, ["epoch", "device"]), plan(metric("value", "rate"), weights=None, segments=rules)
+    )
+    assert drifting.balance.segments["device"] > 0.5
+    pooled: dict[tuple[str, str], int] = {}
+    for (variant, _, device), each in arms.items():
+        pooled[variant, device] = pooled.get((variant, device), 0) + len(each["value"])
+    together = cube({key: {"value": _flips(n // 2, n)} for key, n in pooled.items()}, ["device"])
+    mixed = _read(together, plan(metric("value", "rate"), weights=None, segments=rules))
+    assert mixed.verdict.status is Status.INVALID
+
+
 def test_what_cannot_be_estimated_is_none_with_a_note_never_zero() -> None:
     arms = {("control",): {"value": np.ones(300)}, ("treatment",): {"value": np.ones(300)}}
     comparison = _read(cube(arms), plan(metric("value"))).metrics["value"].comparisons["treatment"]

@@ -23,7 +23,7 @@ _TUNED_AT: Final = 2_000
 
 
 def harm_checks(plan: AnalysisPlan, cube: Cube, treatment: str) -> tuple[Check, ...]:
-    """One check for the primary, whose margin is 0 unless it is tested for non-inferiority; one a guardrail."""
+    """One check for the primary (its margin is 0 but for non-inferiority), and one a guardrail."""
     treatments = max(len(plan.variants or cube.variants) - 1, 1)
     alpha = HARM_ALPHA / (treatments * (1 + len(plan.guardrails)))
     watched = [
