@@ -1,0 +1,161 @@
+"""Appending to the event log, beside a loop that writes the same lines with nothing else in it.
+
+The floors' lines were encoded before the clock starts, but where "encode" is said; ours encodes, stamps,
+looks for the erased and wakes whoever waits. Events are `checked`, as the gateway's own are. 256 tasks wait
+behind each fdatasync while 256 others' events are on their way. In /var/tmp, which is on a disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from bench.claim import Claim, take_turns
+from promptarena.definitions.event_lines import encode_events
+from promptarena.definitions.events import Generation
+from promptarena.storage.event_log import EventLog
+
+_WAITING = 256
+_PROCESS_EVENTS = 20_000
+_POWER = 1 / 0.8
+_PROCESS = 1 / 0.7
+
+
+def run() -> Iterator[Claim]:
+    """Time all in one folder."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        folder = Path(name)
+        for each, batches, target in ((16, 8, _POWER), (1, 60, None)):
+            calls = _calls(_WAITING * each * batches)
+            lines = _lines(calls)
+            many = f"{each} events" if each > 1 else "one event"
+            yield take_turns(
+                f"append, power, 256 tasks waiting, {many} each",
+                lambda calls=calls, each=each: _power(folder, calls, each),  # type: ignore[misc]
+                lambda lines=lines, each=each: _bare_power(folder, lines, _WAITING * each),  # type: ignore[misc]
+                other_name="write + fdatasync a batch",
+                target=target,
+            )
+        calls = _calls(_PROCESS_EVENTS)
+        lines = _lines(calls)
+        yield take_turns(
+            "append, process, 16 events a call",
+            lambda: _process(folder, calls, 16),
+            lambda: _bare_process(folder, lines),
+            other_name="write(2) a line",
+            target=_PROCESS,
+        )
+        yield take_turns(
+            "append, process, one event a call",
+            lambda: _process(folder, calls, 1),
+            lambda: _encode_and_write(folder, calls),
+            other_name="encode and write(2) a line",
+            target=None,
+        )
+        yield take_turns(
+            "append, process, one event a call, floor encoded before",
+            lambda: _process(folder, calls, 1),
+            lambda: _bare_process(folder, lines),
+            other_name="write(2) a line",
+            target=None,
+        )
+
+
+def _calls(n: int) -> list[Generation]:
+    now = datetime.now(UTC)
+    return [
+        Generation(
+            ts=now,
+            request_id=f"request-{at:024d}",
+            response_id=f"chatcmpl-{at:029d}",
+            feature="support-bot",
+            conversation_id=f"conversation-{at // 4:019d}",
+            user_id=f"user-{at // 16}",
+            turn=at % 4,
+            experiment="support-cites-policy",
+            variant="treatment",
+            config_hash="5d41402abc4b2a76",
+            provider="openai",
+            model_asked="gpt-4o-mini",
+            model_answered="gpt-4o-mini-2024-07-18",
+            params={"temperature": 0.3},
+            stream=True,
+            input_tokens=812,
+            output_tokens=203,
+            cost_usd=0.00123,
+            ttft_ms=320.5,
+            tpot_ms=11.2,
+            itl_p95_ms=33.2,
+            latency_ms=2594.1,
+            finish_reason="stop",
+        )
+        for at in range(n)
+    ]
+
+
+def _lines(calls: Sequence[Generation]) -> list[bytes]:
+    return encode_events(calls, checked=True).splitlines(keepends=True)
+
+
+def _power(folder: Path, calls: list[Generation], each: int) -> None:
+    groups = [calls[at : at + each] for at in range(0, len(calls), each)]
+    tasks = 2 * _WAITING
+
+    async def append(mine: list[list[Generation]]) -> None:
+        for group in mine:
+            await log.append_async(group, checked=True)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(append(groups[at::tasks]) for at in range(tasks)))
+
+    with tempfile.TemporaryDirectory(dir=folder) as root, EventLog(Path(root)) as log:
+        asyncio.run(all_of_them())
+
+
+def _bare_power(folder: Path, lines: list[bytes], batch: int) -> None:
+    with _file(folder) as handle:
+        for at in range(0, len(lines), batch):
+            os.write(handle, b"".join(lines[at : at + batch]))
+            os.fdatasync(handle)
+
+
+def _process(folder: Path, calls: list[Generation], each: int) -> None:
+    with tempfile.TemporaryDirectory(dir=folder) as root, EventLog(Path(root)) as log:
+        if each == 1:
+            for call in calls:
+                log.append(call, "process", checked=True)
+        else:
+            for at in range(0, len(calls), each):
+                log.append(calls[at : at + each], "process", checked=True)
+
+
+def _bare_process(folder: Path, lines: list[bytes]) -> None:
+    with _file(folder) as handle:
+        for line in lines:
+            os.write(handle, line)
+
+
+def _encode_and_write(folder: Path, calls: list[Generation]) -> None:
+    encode = msgspec.json.Encoder().encode
+    with _file(folder) as handle:
+        for call in calls:
+            os.write(handle, encode(call) + b"\n")
+
+
+@contextmanager
+def _file(folder: Path) -> Iterator[int]:
+    """An append-only file that is gone afterwards."""
+    path = folder / "floor"
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+        path.unlink()
