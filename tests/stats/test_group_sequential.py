@@ -215,6 +215,12 @@ def test_extreme_statistics_have_a_p_value_too() -> None:
     assert 0 < sequential_p_value([50.0, 60.0], [0.5, 1.0], OBF, sides=1) < 1e-80
     assert sequential_p_value([-50.0], [0.5], OBF, sides=1) == 1.0
     assert sequential_p_value([0.0], [1.0], OBF) == 1.0
+    # An information fraction a rounding away from 1 is no obstacle.
+    assert sequential_p_value([7.1], [1 - 1e-16], OBF, sides=1) == pytest.approx(norm.sf(7.1), rel=1e-3)
+    # Errors near 1 leave next to no paths to spend on at the second look.
+    assert 0.5 < sequential_p_value([0.0, 0.0], [1 / 3, 1.0], HSD, sides=1) < 0.51
+    eager = SpendingFunction("hwang-shih-decani", 1.0)
+    assert sequential_p_value([-3.0, -3.0], [1 / 3, 1.0], eager, sides=1) == pytest.approx(0.9987, abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,13 @@ def directly(information: list[float], low: list[float], high: list[float], drif
     covariance = np.minimum.outer(information, information) / np.outer(root, root)
     return float(
         multivariate_normal.cdf(
-            high, mean=drift * root, cov=covariance, lower_limit=low, abseps=1e-8, releps=1e-8, maxpts=2 * 10**6
+            high,
+            mean=drift * root,
+            cov=covariance,
+            lower_limit=low,
+            abseps=1e-8,
+            releps=1e-8,
+            maxpts=2 * 10**6,
         )
     )
 

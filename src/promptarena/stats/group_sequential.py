@@ -210,7 +210,7 @@ def sequential_p_value(
         final: the last look is the last one and spends all.
 
     Returns:
-        In (0, 1]; 1 where no smaller alpha suffices. A statistic above 20 counts as 20.
+        In (0, 1]; above .9999 it is 1. A statistic above 20 counts as 20.
 
     >>> round(sequential_p_value([1.0, 2.5, 2.7], [0.2, 0.4, 0.6], SpendingFunction()), 4)
     0.0481
@@ -229,8 +229,8 @@ def sequential_p_value(
         return max(value - critical for value, critical in zip(seen, boundary.critical_z, strict=True))
 
     # An error so large that it is not worth telling from 1, and one so small that no statistic can cross.
-    lowest = 1e-9 if sides == 2 else -6.0
-    highest = max(seen) + 1e-9
+    lowest = 1e-4 if sides == 2 else -4.0
+    highest = max(seen) + 1e-3
     if highest <= lowest or excess(lowest) < 0:
         return 1.0
     return sides * float(ndtr(-brentq(excess, lowest, highest, xtol=1e-10)))

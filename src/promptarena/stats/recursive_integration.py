@@ -127,7 +127,8 @@ class Running:
             density = float(self.masses @ np.exp(-0.5 * standard**2)) / math.sqrt(2 * math.pi) * root / step
             move = math.log(tail / spend) * tail / density
             z += move
-            if abs(move) < 1e-10:
+            # Where nearly all is spent the tail is flat: it is met to all its digits before z is.
+            if abs(move) < 1e-10 or abs(tail / spend - 1) < 1e-13:
                 return min(z, HIGHEST_Z)
         raise ValueError(f"no critical value spends {spend:.3g} at information {information:.6g}")
 
