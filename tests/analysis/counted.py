@@ -16,7 +16,6 @@ from promptarena.stats.moments import Moments
 from promptarena.stats.quantiles import bin_of
 
 Array = NDArray[np.float64]
-Key = tuple[str, ...]
 
 
 def clustered(rows: Array) -> ClusteredCounts:
@@ -24,7 +23,7 @@ def clustered(rows: Array) -> ClusteredCounts:
     return ClusteredCounts.from_values(np.repeat(np.arange(len(rows)), rows.shape[1]), rows.ravel())
 
 
-def value_counts(cells: Mapping[Key, Array], dimensions: Sequence[str] = ()) -> ValueCounts:
+def value_counts(cells: Mapping[Any, Array], dimensions: Sequence[str] = ()) -> ValueCounts:
     """Counts of values of shape (units, rows a unit) by (variant, *values of the dimensions).
 
     All values are known, as they would be of the bins that hold a quantile.
@@ -48,7 +47,7 @@ def value_counts(cells: Mapping[Key, Array], dimensions: Sequence[str] = ()) -> 
 
 
 def cube_of_values(
-    column: str, metrics: Sequence[str], cells: Mapping[Key, Array], dimensions: Sequence[str] = ()
+    column: str, metrics: Sequence[str], cells: Mapping[Any, Array], dimensions: Sequence[str] = ()
 ) -> Cube:
     """A cube of quantile metrics of one column, as a table of those values would give."""
     keys = tuple(sorted(cells))

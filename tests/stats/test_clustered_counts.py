@@ -155,9 +155,11 @@ def test_too_few_values_in_the_tail_are_refused() -> None:
         clustered_quantile(0.99, _counted(_lognormal(np.random.default_rng(6), 100, 1, 0.0)))
 
 
-@pytest.mark.parametrize(("q", "units"), [(0.0, 5), (1.0, 5), (0.5, 0)])
-def test_a_quantile_of_nothing_or_at_an_end_is_refused(q: float, units: int) -> None:
-    with pytest.raises(ValueError, match="needs values and a share"):
+@pytest.mark.parametrize(
+    ("q", "units", "why"), [(0.0, 50, "between 0 and 1"), (1.0, 50, "between 0 and 1"), (0.5, 0, "0 values")]
+)
+def test_a_quantile_of_nothing_or_at_an_end_is_refused(q: float, units: int, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
         clustered_quantile(q, _counted(np.ones((units, 1))))
 
 

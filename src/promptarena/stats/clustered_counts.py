@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +26,9 @@ __all__ = ["BinValues", "ClusteredCounts", "clustered_quantile"]
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
+
+_LEAST_VALUES: Final = 20
+"""Of fewer, each one is a lump: the density at the quantile cannot be told."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,13 +163,13 @@ def clustered_quantile(q: float, counts: ClusteredCounts, known: BinValues | Non
         The quantile, with n the units, and units - 1 degrees of freedom.
 
     Raises:
-        ValueError: q outside (0, 1), no values, fewer than two units, too few values beyond the quantile to
+        ValueError: q outside (0, 1), fewer than 20 values or two units, too few values beyond the quantile to
             bound its error, or too few distinct values around it.
     """
-    if not 0 < q < 1 or counts.total == 0:
-        raise ValueError(
-            f"a quantile needs values and a share between 0 and 1, not {q} of {counts.total} values"
-        )
+    if not 0 < q < 1:
+        raise ValueError(f"a quantile lies between 0 and 1, not at {q}")
+    if counts.total < _LEAST_VALUES:
+        raise ValueError(f"{counts.total} values are too few to tell a quantile's error")
     at = min(int(np.searchsorted(np.cumsum(counts.counts), q * counts.total)), len(counts.bins) - 1)
     middle = sum(bin_edges(int(counts.bins[at]))) / 2
     # The share is counted at edges, of which two enclose the quantile. They hardly differ but where many
