@@ -1,0 +1,1 @@
+"""Which unit meets which variant: decided by one digest, the same on every node, with nothing stored."""
