@@ -71,6 +71,10 @@ def test_init_writes_a_project_that_plans_and_will_not_overwrite(arena: Arena) -
     ]
     assert arena("plan", experiment).status == 0
     assert arena("plan", experiment, "--json").json["total"] > 0
+    refused = arena("plan", experiment, "--power", "0.9", "--mde", "0.1")
+    assert refused.status == 2
+    assert "--power" in refused.err
+    assert "--mde" in refused.err
     again = arena("init", "mine")
     assert again.status == 2
     assert "--force" in again.err

@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
+    context: typer.Context,
     file: Annotated[Path | None, typer.Argument(help="An experiment's definition, instead of flags.")] = None,
     baseline: Annotated[
         float | None, typer.Option(help="Control's expected value; a rate unless --sd is given.")
@@ -61,10 +62,7 @@ def plan(
     from promptarena.cli.rendering import render_plan
 
     if file is not None:
-        given = {"--baseline": baseline, "--mde": mde, "--sd": sd, "--units": units, "--margin": margin}
-        _refuse_beside_file(
-            given | {"--variants": variants, "--allocation": allocation, "--critical-z": critical_z}
-        )
+        _refuse_beside_file(context)
         request = request_from_definition(file, daily_units=daily_units)
     else:
         request = request_from_flags(
@@ -91,8 +89,16 @@ def plan(
     render_plan(size_plan(request), as_json=as_json)
 
 
-def _refuse_beside_file(flags: dict[str, object]) -> None:
-    given = [flag for flag, value in flags.items() if value is not None]
+def _refuse_beside_file(context: typer.Context) -> None:
+    """A flag that a definition has already answered would be ignored, or contradict it."""
+    allowed = {"file", "daily_units", "as_json"}
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in context.params
+        if name not in allowed
+        and (source := context.get_parameter_source(name)) is not None
+        and source.name == "COMMANDLINE"
+    ]
     if given:
         raise UsageError(
             f"{', '.join(given)} cannot be used with a definition, which has said it already.",
