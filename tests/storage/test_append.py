@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -88,8 +89,8 @@ def test_those_who_wait_share_one_write() -> None:
     writes: list[bytes] = []
     entered, release = threading.Event(), threading.Event()
 
-    def write(lines: bytes) -> None:
-        writes.append(lines)
+    def write(lines: Sequence[bytes]) -> None:
+        writes.append(b"".join(lines))
         entered.set()
         release.wait()
 
@@ -112,7 +113,7 @@ def test_those_who_wait_share_one_write() -> None:
 def test_nobody_is_released_before_the_write_has_returned() -> None:
     release = threading.Event()
 
-    def write(_: bytes) -> None:
+    def write(_: Sequence[bytes]) -> None:
         release.wait()
 
     commit = GroupCommit(write)
@@ -128,7 +129,7 @@ def test_nobody_is_released_before_the_write_has_returned() -> None:
 def test_a_failed_write_fails_those_who_waited_for_it_and_nobody_else() -> None:
     broken = True
 
-    def write(_: bytes) -> None:
+    def write(_: Sequence[bytes]) -> None:
         if broken:
             raise StorageError("no")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import tempfile
@@ -65,6 +67,51 @@ def test_a_write_cut_short_by_a_limit_leaves_nothing_behind_and_the_log_goes_on(
     reader = LogReader(tmp_path)
     assert column(reader) == ["after", "before", "small"]
     assert reader.counts().torn == 0
+    # A segment that failed is not gone on with: a follower may have read what was cut off.
+    assert len(reader.folder.segments()) == 3
+
+
+def test_power_means_that_the_disk_was_asked_after_the_last_byte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    fdatasync = os.fdatasync
+
+    def watched(handle: int) -> None:
+        synced.append(os.fstat(handle).st_size)
+        fdatasync(handle)
+
+    monkeypatch.setattr(os, "fdatasync", watched)
+    with EventLog(tmp_path) as log:
+        for at in range(5):
+            log.append(call("r"), "process")
+            assert len(synced) == at
+            log.append([call("r"), call("r")])
+            assert len(synced) == at + 1
+            assert synced[-1] == log.folder.segments()[0].stat().st_size
+
+
+def test_after_a_disk_error_nothing_is_acknowledged_and_another_segment_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fdatasync = os.fdatasync
+    broken = True
+
+    def failing(handle: int) -> None:
+        if broken:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fdatasync(handle)
+
+    monkeypatch.setattr(os, "fdatasync", failing)
+    with EventLog(tmp_path) as log:
+        log.append(call("kept"), "process")
+        again = call("again")
+        with pytest.raises(StorageError, match="cannot make events durable: input/output error"):
+            log.append(again)
+        broken = False
+        log.append(again)
+        assert len(log.folder.segments()) == 2
+        assert column(log) == ["again", "kept"]
 
 
 @contextmanager

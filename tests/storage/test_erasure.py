@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import ibis
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 from tests.storage.logs import NOW, call, column, rating, stored
 
@@ -13,6 +15,7 @@ from promptarena.definitions.clock import ManualClock
 from promptarena.definitions.events import EVENT_TYPES, Content, Event, Exposure
 from promptarena.storage import erased_events
 from promptarena.storage.content_policy import ContentPolicy
+from promptarena.storage.durable_files import lock
 from promptarena.storage.event_log import EventLog
 from promptarena.storage.log_folder import LogFolder
 from promptarena.storage.log_relation import events_relation
@@ -224,6 +227,28 @@ def test_an_event_being_sealed_while_its_person_is_erased_does_not_slip_through(
             thread.join()
         assert failures == []
         assert set(column(log, name="user_id")) == {"u3", "u4", "u5"}
+
+
+@pytest.mark.parametrize("step", ["seal", "compact"])
+def test_what_was_prepared_before_an_erasure_is_prepared_again(tmp_path: Path, step: str) -> None:
+    with _log(tmp_path) as log:
+        log.append([call("a", user="ann"), call("b", user="ben")])
+        if step == "compact":
+            log.seal()
+        clean = {"seal": log.seal, "compact": lambda: log.compact(everything=True)}[step]
+        worker = threading.Thread(target=clean)
+        with lock(log.folder.manifest_lock):
+            worker.start()
+            while not list(log.folder.work.glob("*/*.parquet")):
+                time.sleep(0.001)
+            time.sleep(0.2)  # finished, and waiting for the lock
+            add_tombstones(log.folder, [Identity("user", "ann")])
+        worker.join()
+        rows = [
+            pq.read_table(tmp_path / one.path, columns=["user_id"]).column("user_id").to_pylist()
+            for one in read_manifest(log.folder).segments
+        ]
+        assert rows == [["ben"]]
 
 
 def test_the_engine_and_python_agree_on_what_an_event_is_about(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 from tests.storage.logs import NOW, call, column, rating, stored
 
-from promptarena.definitions.clock import ManualClock
+from promptarena.definitions.clock import ManualClock, SystemClock
 from promptarena.definitions.events import Exposure
 from promptarena.storage.arrow_schema import schema_of
 from promptarena.storage.durable_files import lock
 from promptarena.storage.event_log import EventLog, LogReader
+from promptarena.storage.housekeeping import Housekeeper
 from promptarena.storage.log_folder import LogFolder, LogSettings
 from promptarena.storage.manifest import Counts, read_manifest
 from promptarena.storage.open_segment import SegmentWriter
@@ -250,3 +252,32 @@ def test_half_made_segments_and_the_work_of_the_dead_are_cleared_away(tmp_path: 
         assert list(log.folder.work.iterdir()) == []
         assert not half.exists()
         assert list(log.folder.open.iterdir()) == []
+
+
+def test_lines_that_are_deleted_under_a_reader_make_it_begin_again(tmp_path: Path) -> None:
+    """With no grace at all: a reader between the manifest and the lines finds neither old nor new whole."""
+    with EventLog(tmp_path, settings=LogSettings(grace_s=0)) as log:
+        housekeeper = Housekeeper(log.folder, LogSettings(grace_s=0), SystemClock())
+        acknowledged = 0
+        done = threading.Event()
+
+        def work() -> None:
+            nonlocal acknowledged
+            for at in range(60):
+                log.append(call(str(at)), "process")
+                acknowledged += 1
+                log.seal()
+                housekeeper.tidy()
+            done.set()
+
+        writer = threading.Thread(target=work)
+        writer.start()
+        readings = 0
+        while not done.is_set():
+            least = acknowledged
+            snapshot = LogReader(tmp_path).snapshot()
+            found = sum(one.rows for one in snapshot.manifest.segments) + len(snapshot.tail["generation"])
+            assert least <= found <= acknowledged + 1
+            readings += 1
+        writer.join()
+        assert readings > 3

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -38,6 +38,8 @@ __all__ = ["Dropped", "Durability", "EventLog", "LogReader"]
 
 Durability: TypeAlias = Literal["power", "process"]
 """What an acknowledged event survives: a power cut, or the death of this process."""
+
+_SEVERAL: Final = (list, tuple)
 
 
 @dataclass(slots=True)
@@ -247,7 +249,7 @@ class EventLog(LogReader):
         """What is written of these events, if anything is."""
         if self._closed.is_set():
             raise StorageError("this log is closed.", where=Location(self.folder.root))
-        batch: Sequence[Event] = events if isinstance(events, list | tuple) else (events,)
+        batch: Sequence[Event] = events if isinstance(events, _SEVERAL) else (events,)
         if self._needs_a_look(batch):
             if not checked:
                 encode_events(batch)

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Final
@@ -65,7 +65,7 @@ def _own(error: Exception) -> Exception:
 class GroupCommit:
     """Collects lines from threads and tasks and gives them to `write_durably`, a batch at a time."""
 
-    def __init__(self, write_durably: Callable[[bytes], None]) -> None:
+    def __init__(self, write_durably: Callable[[Sequence[bytes]], None]) -> None:
         self._write_durably = write_durably
         self._begin()
         _commits.add(self)
@@ -130,7 +130,7 @@ class GroupCommit:
             error: Exception | None = None
             start = time.monotonic()
             try:
-                self._write_durably(b"".join(batch.lines))
+                self._write_durably(batch.lines)
             except Exception as failure:  # whoever waits is told; the next batch gets its own chance
                 error = failure
             self._last_write_s = time.monotonic() - start

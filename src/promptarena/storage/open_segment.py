@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -23,8 +24,9 @@ _ATTEMPTS: Final = 5
 class _OpenSegment:
     """One file, from its creation to its last byte."""
 
-    def __init__(self, folder: LogFolder, host: str, opened: float) -> None:
-        self.opened = opened
+    def __init__(self, folder: LogFolder, host: str, due: float) -> None:
+        self.due = due
+        """When it is to be closed, on the monotonic clock."""
         self.size = 0
         self.path = folder.open / folder.new_segment_name(host)
         # Locked before it has its name: whoever looks for orphans never meets it without its owner.
@@ -99,10 +101,10 @@ class SegmentWriter:
         """
         self._rotate_if_due()
         with self._writing:
-            self._write(lines)
+            self._write(receipt(self._clock.now()) + lines)
 
-    def write_durably(self, lines: bytes) -> None:
-        """One write(2) and one fdatasync: survives a power cut.
+    def write_durably(self, lines: Sequence[bytes]) -> None:
+        """One write(2) of all of it and one fdatasync: survives a power cut.
 
         Raises:
             StorageError: nothing of it is acknowledged.
@@ -110,7 +112,7 @@ class SegmentWriter:
         self._rotate_if_due()
         with self._syncing:
             with self._writing:
-                segment = self._write(lines)
+                segment = self._write(b"".join((receipt(self._clock.now()), *lines)))
             try:
                 segment.sync()
             except OSError as error:
@@ -141,7 +143,7 @@ class SegmentWriter:
         if segment is None:
             segment = self._segment = self._open()
         try:
-            segment.write(receipt(self._clock.now()) + lines)
+            segment.write(lines)
         except BaseException as error:
             self._give_up(segment)
             if isinstance(error, OSError):
@@ -152,7 +154,11 @@ class SegmentWriter:
     def _open(self) -> _OpenSegment:
         for attempt in range(_ATTEMPTS):
             try:
-                return _OpenSegment(self._folder, self._settings.host, self._clock.monotonic())
+                return _OpenSegment(
+                    self._folder,
+                    self._settings.host,
+                    self._clock.monotonic() + self._settings.seal_after_s,
+                )
             except OSError as error:
                 # Housekeeping may meet a file just before it is locked, and take it for a dead one's.
                 disturbed = isinstance(error, FileNotFoundError | BlockingIOError)
@@ -166,10 +172,7 @@ class SegmentWriter:
             self._failed.append(segment)
 
     def _due(self, segment: _OpenSegment) -> bool:
-        return (
-            segment.size >= self._settings.seal_bytes
-            or self._clock.monotonic() - segment.opened >= self._settings.seal_after_s
-        )
+        return segment.size >= self._settings.seal_bytes or self._clock.monotonic() >= segment.due
 
     def _forget(self) -> None:
         """In a forked child: the segment is the parent's, and so are whatever locks were held."""

@@ -120,9 +120,19 @@ def take_snapshot(folder: LogFolder, settings: LogSettings) -> Snapshot:
             continue
         except OSError as error:
             raise explained(error, "read the log", folder.open) from error
-        if read_manifest(folder).removals == manifest.removals:
+        if not _went_missing(snapshot, read_manifest(folder)):
             return snapshot
     raise _too_busy(folder)
+
+
+def _went_missing(snapshot: Snapshot, now: Manifest) -> bool:
+    """Whether lines may have been deleted that the snapshot needed.
+
+    Files go before the manifest says so; lines that are gone were sealed before, which it does say.
+    """
+    before = snapshot.manifest
+    sealed_since = now.sealed_from.keys() - before.sealed_from.keys()
+    return now.removals != before.removals or not sealed_since <= snapshot.positions.keys()
 
 
 def take_lines(folder: LogFolder, settings: LogSettings) -> Snapshot:
