@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from promptarena.analysis.cube import Cube
+from promptarena.analysis.fields import MOST_VALUES
 from promptarena.analysis.metric_query import Columns, measure, one_row_a_unit, read_table
-from promptarena.analysis.moment_pass import MOST_VALUES
 from promptarena.definitions.metric import Absence, Metric, MetricKind
 from promptarena.errors import DataError, UsageError
 from promptarena.storage.table_file import open_table
@@ -155,7 +155,7 @@ def test_a_segment_or_variant_with_too_many_values_is_refused(tmp_path: Path, re
     path = parquet(tmp_path, u=np.arange(n), v=["a", "b"] * (n // 2), x=np.ones(n), s=many)
     with pytest.raises(DataError, match=rf"\(s\): The segment has 150 values\..*at most {MOST_VALUES}"):
         read(path, Columns(unit="u", variant="v", segments=("s",)), MEAN)
-    with pytest.raises(DataError, match=r"\(s\): It has 150 variants"):
+    with pytest.raises(DataError, match=r"\(s\): The column has 150 values, too many for variants"):
         read(path, Columns(unit="u", variant="s"), MEAN)
 
 
@@ -167,6 +167,12 @@ def test_a_metric_that_does_not_say_of_what_is_refused(tmp_path: Path) -> None:
     ratio = Metric(name="r", kind=MetricKind.RATIO, of="x", absent=Absence.ZERO)
     with pytest.raises(UsageError, match="`r` is a ratio without its denominator"):
         read(path, COLUMNS, ratio)
+
+
+def test_a_segment_with_the_name_of_a_dimension_is_refused(tmp_path: Path) -> None:
+    path = csv(tmp_path, "u,v,x,day", "1,a,1,monday")
+    with pytest.raises(UsageError, match="A segment cannot be called `day`"):
+        read(path, Columns(unit="u", variant="v", segments=("day",)), MEAN)
 
 
 def test_a_damaged_page_is_our_message_too(tmp_path: Path) -> None:

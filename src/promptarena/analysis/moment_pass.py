@@ -11,21 +11,20 @@ import ibis
 import numpy as np
 
 from promptarena.analysis.cube import Cube, MomentArrays, Slice
-from promptarena.analysis.fields import Columns
+from promptarena.analysis.fields import MOST_VALUES, Columns
 from promptarena.analysis.roll_up import may_be_missing, part_names
+from promptarena.analysis.table_checks import too_many_values
 from promptarena.definitions.metric import Metric, MetricKind
-from promptarena.errors import DataError, Location, Problem
+from promptarena.errors import DataError, Location
 from promptarena.storage.warehouse import fetch
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MOST_CELLS", "MOST_VALUES", "measure"]
+__all__ = ["MOST_CELLS", "measure"]
 
 MOST_CELLS: Final = 20_000
 """Beyond so many cells of all segments crossed, each segment dimension has a pass of its own."""
-MOST_VALUES: Final = 100
-"""A segment (or a variant) with more values than this is taken for a mistake."""
 
 _LOOKED_AT: Final = 10_000
 _NEAR_ZERO: Final = 3.0
@@ -96,7 +95,7 @@ def _cube(slices: tuple[Slice, ...], columns: Columns) -> Cube:
 
     for dimension in ("variant", *columns.segments):
         if len(found := values(dimension)) > MOST_VALUES:
-            raise DataError(_too_many(dimension, columns, len(found)))
+            raise DataError(too_many_values(dimension, columns, len(found)))
     days = None
     if columns.time is not None:
         from datetime import date
@@ -138,18 +137,12 @@ def _refuse_many_values(units: ibis.Table, columns: Columns) -> None:
     asked = {segment: units[f"name_{segment}"].nunique() for segment in columns.segments}
     [found] = fetch(units.aggregate(variant=units.variant.nunique(), **asked)).to_pylist()
     problems = [
-        _too_many(dimension, columns, count) for dimension, count in found.items() if count > MOST_VALUES
+        too_many_values(dimension, columns, count)
+        for dimension, count in found.items()
+        if count > MOST_VALUES
     ]
     if problems:
         raise DataError(problems)
-
-
-def _too_many(dimension: str, columns: Columns, count: int) -> Problem:
-    if dimension == "variant":
-        hint = "Name the column that says which variant a unit met."
-        return Problem(f"It has {count} variants.", Location(field=columns.variant), hint)
-    hint = f"A segment has at most {MOST_VALUES}; group them, or leave it out."
-    return Problem(f"The segment has {count} values.", Location(field=dimension), hint)
 
 
 def _slice(

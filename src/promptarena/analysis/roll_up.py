@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -21,8 +22,11 @@ from promptarena.definitions.metric import Absence, Metric, MetricKind
 
 __all__ = ["may_be_missing", "one_row_a_unit", "part_names", "roll_up"]
 
-_MOST_ROWS = 10**12
-"""Above any table's rows; a time in microseconds times this still fits 38 digits."""
+_WIDE: Final = dt.Decimal(38, 0)
+# Above any table's combinations of names; times its rows (up to 9e9) it still fits 64 bits.
+_MOST_KINDS: Final = 10**9
+_MOST_PLACES: Final = Decimal(10**19)
+"""Above any place times kind; with microseconds since 1970 it fits 38 digits."""
 
 
 def roll_up(rows: ibis.Table, columns: Columns, metrics: Sequence[Metric]) -> ibis.Table:
@@ -35,25 +39,31 @@ def roll_up(rows: ibis.Table, columns: Columns, metrics: Sequence[Metric]) -> ib
     Args:
         rows: checked by `table_checks.check_rows`.
         columns: what its columns say.
-        metrics: what to measure; of a quantile it is how many values the unit has, missing where it has none.
+        metrics: none of them a quantile.
 
     Returns:
         Columns `unit`, `variant`, `crossed` (was seen in several variants), `rows`, `day` (with a time
         column), `name_<dimension>`, and for each metric's values those of `part_names`.
     """
     typed = _typed(rows, columns, metrics)
+    names = ["variant", *(f"name_{dimension}" for dimension in columns.dimensions())]
+    kinds = _kinds_of_row(typed, names)
+    coded = typed.join(kinds, names).drop(names)
+    order = _order(coded)
     aggregates: dict[str, Any] = {
-        "variant": _first(typed, "variant"),
-        "crossed": typed.variant.min() != typed.variant.max(),
-        "rows": typed.count(),
+        "first": order.min(),
+        "first_and_kind": (order + coded.kind).min(),
+        "crossed": coded.variant_code.min() != coded.variant_code.max(),
+        "rows": coded.count(),
     }
     if columns.time is not None:
-        aggregates["day"] = typed.time.min().date()
-    for dimension in columns.dimensions():
-        aggregates[f"name_{dimension}"] = _first(typed, f"name_{dimension}")
+        aggregates["day"] = coded.time.min().date()
     for at, metric in enumerate(metrics):
-        aggregates |= dict(zip(part_names(at, metric), _parts(metric, typed, one_row=False), strict=True))
-    return typed.group_by("unit").aggregate(**aggregates)
+        aggregates |= dict(zip(part_names(at, metric), _parts(metric, coded, one_row=False), strict=True))
+    units = coded.group_by("unit").aggregate(**aggregates)
+    # The difference, not the remainder: of numbers this wide, engines take microseconds for a division.
+    units = units.mutate(kind=units.first_and_kind - units["first"])
+    return units.join(kinds, "kind").drop("kind", "first", "first_and_kind", "variant_code")
 
 
 def one_row_a_unit(rows: ibis.Table, columns: Columns, metrics: Sequence[Metric]) -> ibis.Table:
@@ -130,25 +140,27 @@ def _measured(metric: Metric, typed: ibis.Table, one_row: bool) -> list[Any]:
     ]
 
 
-@ibis.udf.agg.builtin(name="min_by")  # type: ignore[untyped-decorator]
-def _min_by(value: str, order: dt.Decimal(38, 0)) -> str:  # type: ignore[empty-body, valid-type]
-    """DuckDB's own function."""
+def _kinds_of_row(typed: ibis.Table, names: list[str]) -> ibis.Table:
+    """Every combination of variant and other names that occurs, with a number.
+
+    The first row's order and names are then one number, and the least of these says them all. Names as such,
+    first by order, would be a state of changing size for every name and unit, which an engine cannot spill.
+    """
+    found = typed.select(names).distinct()
+    return found.mutate(
+        kind=_wide(ibis.row_number().over(order_by=names)),
+        variant_code=ibis.dense_rank().over(order_by="variant").cast("int32"),
+    )
 
 
-def _first(typed: ibis.Table, column: str) -> Any:
-    """The value of the unit's first row."""
-    order = _wide(typed.place)
-    if "time" in typed.columns:
-        # Whole seconds first: of a fraction, engines do not agree whether `epoch_seconds` keeps it.
-        seconds = _wide(typed.time.truncate("s").epoch_seconds().cast("int64"))
-        microseconds = seconds * _wide(ibis.literal(1_000_000)) + _wide(typed.time.microsecond())
-        order = microseconds * _wide(ibis.literal(_MOST_ROWS)) + order
-    if typed.get_backend().name == "duckdb":
-        # Ibis spells `argmin` for DuckDB as an ordered aggregate, which sorts every unit's rows and cannot
-        # spill.
-        return _min_by(typed[column], order)
-    return typed[column].argmin(order)
+def _order(coded: ibis.Table) -> Any:
+    """A number that is less for an earlier row, with room below it for the kind."""
+    place = _wide(coded.place * _MOST_KINDS)
+    if "time" not in coded.columns:
+        return place
+    since = coded.time.delta(ibis.timestamp("1970-01-01 00:00:00"), unit="microsecond").cast("int64")
+    return _wide(since) * ibis.literal(_MOST_PLACES, _WIDE) + place
 
 
 def _wide(value: Any) -> Any:
-    return value.cast(dt.Decimal(38, 0))
+    return value.cast(_WIDE)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import ibis
 
 from promptarena.analysis.fields import (
+    MOST_VALUES,
     Columns,
     columns_read,
     is_not_number,
@@ -22,7 +23,12 @@ from promptarena.errors import DataError, Location, Problem, UsageError
 from promptarena.storage.table_file import missing_columns
 from promptarena.storage.warehouse import fetch
 
-__all__ = ["Locate", "RowFacts", "check_rows", "nowhere"]
+__all__ = ["Locate", "RowFacts", "check_rows", "nowhere", "too_many_values"]
+
+# The count of values is an estimate here; the exact one, of units, comes with the pass.
+_SURELY_TOO_MANY: Final = 3 * MOST_VALUES
+
+_OTHER_DIMENSIONS: Final = ("variant", "day", "epoch", "stage")
 
 Locate = Callable[[int | None, str | None], Location]
 """From a row (from 0) and a column to the place in a file."""
@@ -61,11 +67,11 @@ def check_rows(
 
     Raises:
         DataError: a column is missing or of a wrong type, there are no rows, a unit, variant or time is
-            missing,
-            text or NaN or infinity stands for a number, or a rate's value is neither true nor false.
-        UsageError: a metric of a kind that one table of rows cannot answer.
+            missing, text or NaN or infinity stands for a number, a rate's value is neither true nor false, or
+            a segment plainly is none.
+        UsageError: a metric that moments cannot tell, or a segment with the name of another dimension.
     """
-    _check_kinds(metrics)
+    _check_request(columns, metrics)
     file = locate(None, None).file
     if problems := missing_columns(columns_read(columns, metrics), rows.columns, file):
         raise DataError(problems)
@@ -73,10 +79,16 @@ def check_rows(
         raise DataError(problems)
     rules = _rules(rows, columns, metrics)
     place = row_number(rows)
+    named = {"variant": columns.variant} | {segment: segment for segment in columns.segments}
     marked = rows.select(
-        unit=rows[columns.unit], place=place, **{f"broken_{i}": rule.broken for i, rule in enumerate(rules)}
+        unit=rows[columns.unit],
+        place=place,
+        **{f"named_{dimension}": rows[column] for dimension, column in named.items()},
+        **{f"broken_{i}": rule.broken for i, rule in enumerate(rules)},
     )
     counted = {"rows": marked.count(), "units": marked.unit.nunique()}
+    for dimension in named:
+        counted[f"values_{dimension}"] = marked[f"named_{dimension}"].approx_nunique()
     for i in range(len(rules)):
         broken = marked[f"broken_{i}"]
         counted |= {f"count_{i}": broken.sum(), f"first_{i}": marked.place.min(where=broken)}
@@ -88,12 +100,30 @@ def check_rows(
         for i, rule in enumerate(rules)
         if found[f"count_{i}"]
     ]
+    for dimension in named:
+        if (count := found[f"values_{dimension}"]) > _SURELY_TOO_MANY:
+            problems.append(too_many_values(dimension, columns, count, locate))
     if problems:
         raise DataError(problems)
     return RowFacts(found["rows"], found["units"])
 
 
-def _check_kinds(metrics: Sequence[Metric]) -> None:
+def too_many_values(dimension: str, columns: Columns, count: int, locate: Locate = nowhere) -> Problem:
+    """What is wrong with a variant or a segment column that has so many values."""
+    if dimension == "variant":
+        hint = "Name the column that says which variant a unit met."
+        return Problem(
+            f"The column has {count} values, too many for variants.", locate(None, columns.variant), hint
+        )
+    hint = f"A segment has at most {MOST_VALUES}; group them, or leave it out."
+    return Problem(f"The segment has {count} values.", locate(None, dimension), hint)
+
+
+def _check_request(columns: Columns, metrics: Sequence[Metric]) -> None:
+    for segment in columns.segments:
+        if segment in _OTHER_DIMENSIONS:
+            hint = "Rename the column."
+            raise UsageError(f"A segment cannot be called `{segment}`: that is a dimension.", hint=hint)
     for metric in metrics:
         if metric.kind is MetricKind.QUANTILE and metric.q is None:
             raise UsageError(f"`{metric.name}` is a quantile without its share (`q`).")

@@ -63,7 +63,7 @@ def open_table(
     table: str | None = None,
     *,
     columns: Collection[str] | None = None,
-    memory: str | None = None,
+    memory: int | None = None,
 ) -> TableFile:
     """Open a data file.
 
@@ -75,7 +75,7 @@ def open_table(
         path: the file; `FILE.duckdb::TABLE` names a table of a DuckDB file.
         table: the same, for a caller that has it apart.
         columns: what is needed of the file; other columns of a text file are not kept. By default all.
-        memory: the engine's limit, such as `500MB`; more is spilled to temporary files.
+        memory: the engine's limit in bytes; what is more is spilled to temporary files.
 
     Raises:
         DataError: there is no such file, or it cannot be read whole as what its name says.
@@ -192,7 +192,9 @@ def _open_database(
     connection = warehouse.connection
     try:
         connection.attach(file, "source", read_only=True)
-        tables = connection.list_tables(database=("source", "main"))
+        listing = connection.table("tables", database=("system", "information_schema"))
+        mine = listing.filter(listing.table_catalog == "source", listing.table_schema == "main")
+        tables = sorted(mine.select("table_name").to_pyarrow()["table_name"].to_pylist())
     except duckdb.Error as error:
         raise _unreadable(file, error) from error
     if table is None and len(tables) == 1:

@@ -57,7 +57,8 @@ def read_layout(path: Path) -> TextLayout:
     if blank == len(lines):
         hint = "The first line names the columns, each further one is a row."
         raise DataError("The file is empty.", where=Location(path), hint=hint)
-    delimiter = max(_DELIMITERS, key=lambda mark: len(_record(lines[blank:], mark)))
+    tabs = ".tsv" in path.suffixes
+    delimiter = "\t" if tabs else max(_DELIMITERS, key=lambda mark: len(_record(lines[blank:], mark)))
     names = tuple(name.strip() for name in _record(lines[blank:], delimiter))
     _refuse_doubled(path, blank + 1, names)
     return TextLayout(names, delimiter, blank)
@@ -93,7 +94,7 @@ def _refuse_other_formats(path: Path) -> None:
     for mark, encoding in _WIDE_ENCODINGS.items():
         if start.startswith(mark):
             raise DataError(f"The text is {encoding}, not UTF-8.", where=Location(path), hint=_SAVE_AS_CSV)
-    if b"\0" in start:
+    if b"\0" in start and not zipped:
         raise DataError("This is a binary file, not delimited text.", where=Location(path))
 
 

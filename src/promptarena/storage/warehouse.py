@@ -27,17 +27,18 @@ ROW: Final = "__row__"
 """The column of a table from a file that says where in the file a row stands, from 0."""
 
 _MOST_MEMORY: Final = 2 * 1024**3
+_MEMORY_A_THREAD: Final = 125_000_000
+"""Each thread has buffers of its own; with many threads and little memory nothing is left to work with."""
 
 
 class Warehouse:
     """A DuckDB database in a temporary folder; what does not fit memory is spilled there. Close it."""
 
-    def __init__(self, *, memory: str | None = None, folder: Path | None = None) -> None:
+    def __init__(self, *, memory: int | None = None, folder: Path | None = None) -> None:
         """Open one.
 
         Args:
-            memory: DuckDB's limit, such as `500MB`; by default 2 GiB or half of the machine's, whichever is
-                less.
+            memory: the engine's limit in bytes; by default 2 GiB or half of the machine's, whichever is less.
             folder: where to make the temporary folder; by default the system's place for such.
 
         Raises:
@@ -48,9 +49,11 @@ class Warehouse:
         except OSError as error:
             hint = "Name a writable folder in the environment variable TMPDIR."
             raise DataError(f"There is no place for temporary files: {error.strerror}.", hint=hint) from error
+        limit = memory or _default_memory()
         self.connection: Any = ibis.duckdb.connect(
             self._folder / "warehouse.duckdb",
-            memory_limit=memory or f"{_default_memory() // 1024**2}MiB",
+            memory_limit=f"{limit // 1024}KiB",
+            threads=max(1, min(os.cpu_count() or 1, limit // _MEMORY_A_THREAD)),
             temp_directory=str(self._folder / "spill"),
             # Nothing is fetched from a network behind the user's back.
             autoinstall_known_extensions=False,
