@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,15 @@ def test_everything_temporary_is_in_one_folder_and_goes_with_it(tmp_path: Path) 
         assert list(tmp_path.iterdir())
     assert list(tmp_path.iterdir()) == []
     warehouse.close()  # twice does no harm
+
+
+def test_what_was_left_open_goes_at_exit(tmp_path: Path) -> None:
+    forgetful = (
+        "from pathlib import Path; from promptarena.storage.warehouse import Warehouse;"
+        f"kept = Warehouse(folder=Path({str(tmp_path)!r})).connection; kept.raw_sql('CREATE TABLE t (x INT)')"
+    )
+    subprocess.run([sys.executable, "-c", forgetful], check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unwritable_place_for_temporary_files_is_named(tmp_path: Path) -> None:

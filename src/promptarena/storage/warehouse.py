@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import shutil
@@ -59,8 +60,12 @@ class Warehouse:
             autoinstall_known_extensions=False,
         )
 
+        # Not when it is collected: a table of it may still be in use.
+        atexit.register(self.close)
+
     def close(self) -> None:
-        """Disconnect and remove the folder; closing twice does no harm."""
+        """Disconnect and remove the folder; closing twice does no harm. Left open, it is closed at exit."""
+        atexit.unregister(self.close)
         self.connection.disconnect()
         shutil.rmtree(self._folder, ignore_errors=True)
 
