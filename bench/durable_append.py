@@ -1,8 +1,8 @@
 """Appending to the event log, beside a loop that writes the same lines with nothing else in it.
 
 The floors' lines were encoded before the clock starts, but where "encode" is said; ours encodes, stamps,
-looks for the erased and wakes whoever waits. Events are `checked`, as the gateway's own are. 256 tasks wait
-behind each fdatasync while 256 others' events are on their way. In /var/tmp, which is on a disk.
+looks for the erased and wakes whoever waits. Events are `checked`, as the gateway's own are. In /var/tmp,
+which is on a disk; what `power` costs beside its floor depends on how long that disk takes.
 """
 
 from __future__ import annotations
@@ -24,48 +24,43 @@ from promptarena.storage.event_log import EventLog
 
 _WAITING = 256
 _PROCESS_EVENTS = 20_000
-_POWER = 1 / 0.8
-_PROCESS = 1 / 0.7
 
 
 def run() -> Iterator[Claim]:
-    """Time all in one folder."""
+    """Time all in one folder. Files are opened, and the log's threads begun, before the clock starts."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
         folder = Path(name)
-        for each, batches, target in ((16, 8, _POWER), (1, 60, None)):
+        for each, batches, target in ((1, 60, 1 / 0.8), (16, 8, None)):
             calls = _calls(_WAITING * each * batches)
             lines = _lines(calls)
-            many = f"{each} events" if each > 1 else "one event"
-            yield take_turns(
-                f"append, power, 256 tasks waiting, {many} each",
-                lambda calls=calls, each=each: _power(folder, calls, each),  # type: ignore[misc]
-                lambda lines=lines, each=each: _bare_power(folder, lines, _WAITING * each),  # type: ignore[misc]
-                other_name="write + fdatasync a batch",
-                target=target,
-            )
+            with _file(folder) as handle, EventLog(folder / f"power-{each}") as log:
+                yield take_turns(
+                    f"append, power, 256 tasks waiting, {each} event(s) each",
+                    lambda log=log, calls=calls, each=each: _power(log, calls, each),  # type: ignore[misc]
+                    lambda handle=handle, lines=lines, batch=_WAITING * each: _bare_power(  # type: ignore[misc]
+                        handle, lines, batch
+                    ),
+                    other_name="write + fdatasync a batch",
+                    target=target,
+                )
         calls = _calls(_PROCESS_EVENTS)
         lines = _lines(calls)
-        yield take_turns(
-            "append, process, 16 events a call",
-            lambda: _process(folder, calls, 16),
-            lambda: _bare_process(folder, lines),
-            other_name="write(2) a line",
-            target=_PROCESS,
-        )
-        yield take_turns(
-            "append, process, one event a call",
-            lambda: _process(folder, calls, 1),
-            lambda: _encode_and_write(folder, calls),
-            other_name="encode and write(2) a line",
-            target=None,
-        )
-        yield take_turns(
-            "append, process, one event a call, floor encoded before",
-            lambda: _process(folder, calls, 1),
-            lambda: _bare_process(folder, lines),
-            other_name="write(2) a line",
-            target=None,
-        )
+        with _file(folder) as handle, EventLog(folder / "process") as log:
+            for each, promise in ((16, 1 / 0.7), (1, None)):
+                yield take_turns(
+                    f"append, process, {each} event(s) a call",
+                    lambda each=each: _process(log, calls, each),  # type: ignore[misc]
+                    lambda: _bare_process(handle, lines),
+                    other_name="write(2) a line",
+                    target=promise,
+                )
+            yield take_turns(
+                "append, process, 1 event a call, floor encodes too",
+                lambda: _process(log, calls, 1),
+                lambda: _encode_and_write(handle, calls),
+                other_name="encode, write(2) a line",
+                target=None,
+            )
 
 
 def _calls(n: int) -> list[Generation]:
@@ -104,49 +99,43 @@ def _lines(calls: Sequence[Generation]) -> list[bytes]:
     return encode_events(calls, checked=True).splitlines(keepends=True)
 
 
-def _power(folder: Path, calls: list[Generation], each: int) -> None:
+def _power(log: EventLog, calls: list[Generation], each: int) -> None:
     groups = [calls[at : at + each] for at in range(0, len(calls), each)]
-    tasks = 2 * _WAITING
 
     async def append(mine: list[list[Generation]]) -> None:
         for group in mine:
             await log.append_async(group, checked=True)
 
     async def all_of_them() -> None:
-        await asyncio.gather(*(append(groups[at::tasks]) for at in range(tasks)))
+        await asyncio.gather(*(append(groups[at::_WAITING]) for at in range(_WAITING)))
 
-    with tempfile.TemporaryDirectory(dir=folder) as root, EventLog(Path(root)) as log:
-        asyncio.run(all_of_them())
-
-
-def _bare_power(folder: Path, lines: list[bytes], batch: int) -> None:
-    with _file(folder) as handle:
-        for at in range(0, len(lines), batch):
-            os.write(handle, b"".join(lines[at : at + batch]))
-            os.fdatasync(handle)
+    asyncio.run(all_of_them())
 
 
-def _process(folder: Path, calls: list[Generation], each: int) -> None:
-    with tempfile.TemporaryDirectory(dir=folder) as root, EventLog(Path(root)) as log:
-        if each == 1:
-            for call in calls:
-                log.append(call, "process", checked=True)
-        else:
-            for at in range(0, len(calls), each):
-                log.append(calls[at : at + each], "process", checked=True)
+def _bare_power(handle: int, lines: list[bytes], batch: int) -> None:
+    for at in range(0, len(lines), batch):
+        os.write(handle, b"".join(lines[at : at + batch]))
+        os.fdatasync(handle)
 
 
-def _bare_process(folder: Path, lines: list[bytes]) -> None:
-    with _file(folder) as handle:
-        for line in lines:
-            os.write(handle, line)
-
-
-def _encode_and_write(folder: Path, calls: list[Generation]) -> None:
-    encode = msgspec.json.Encoder().encode
-    with _file(folder) as handle:
+def _process(log: EventLog, calls: list[Generation], each: int) -> None:
+    if each == 1:
         for call in calls:
-            os.write(handle, encode(call) + b"\n")
+            log.append(call, "process", checked=True)
+    else:
+        for at in range(0, len(calls), each):
+            log.append(calls[at : at + each], "process", checked=True)
+
+
+def _bare_process(handle: int, lines: list[bytes]) -> None:
+    for line in lines:
+        os.write(handle, line)
+
+
+def _encode_and_write(handle: int, calls: list[Generation]) -> None:
+    encode = msgspec.json.Encoder().encode
+    for call in calls:
+        os.write(handle, encode(call) + b"\n")
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def _kill_and_look(root: Path, victims: list[str], seed: int, longest_wait: floa
 
 
 def test_a_few_kills_of_writers_sealer_and_compaction_lose_and_double_nothing(tmp_path: Path) -> None:
-    _kill_and_look(tmp_path, ["write", "seal", "compact", "write"], seed=1, longest_wait=0.3)
+    _kill_and_look(tmp_path, ["seal", "write", "compact"], seed=1, longest_wait=0.2)
 
 
 @pytest.mark.slow
