@@ -119,8 +119,10 @@ def _with_place(values: ibis.Table) -> ibis.Table:
 def _bin(values: ibis.Table) -> Any:
     """As `stats.quantiles.bin_of`."""
     value = values["value"]
-    steps = values.place.floor() + 1
-    return ibis.cases((value.abs() < SMALLEST, 0.0), (value < 0, -steps), else_=steps).cast("int32")
+    # All of one type: beside a literal such as 0.0 engines go through decimal numbers, seven times as slowly.
+    steps = values.place.floor().cast("int32") + ibis.literal(1, "int32")
+    nothing = ibis.literal(0, "int32")
+    return ibis.cases((value.abs() < SMALLEST, nothing), (value < 0, -steps), else_=steps)
 
 
 def _key(values: ibis.Table, dimension: str) -> Any:
