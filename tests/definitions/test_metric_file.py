@@ -98,3 +98,8 @@ def test_a_built_in_metric_is_named_for_what_it_computes() -> None:
 def test_a_quantile_lies_inside(q: object) -> None:
     with pytest.raises(ValidationError):
         MetricEntry.model_validate({"quantile": {"of": "x", "q": q}})
+
+
+def test_a_quantile_takes_no_covariate() -> None:
+    with pytest.raises(ValidationError, match="A quantile takes no covariate"):
+        MetricEntry.model_validate({"quantile": {"of": "x", "q": 0.5}, "covariate": "before"})

@@ -282,8 +282,8 @@ def _notes(plan: AnalysisPlan, units: UnitCounts) -> list[str]:
     if units.repeated:
         notes.append(
             f"{units.repeated:,} of {units.units:,} units had several rows and were rolled up: a rate is"
-            " whether any row has it, a mean is the unit's own mean, a ratio adds up both parts, a quantile is"
-            " of all values"
+            " whether any row has it, a mean is the unit's own mean, a ratio adds up both parts,"
+            " a quantile is of all values"
         )
     if plan.preregistered and any(metric.window for metric in plan.metrics):
         notes.append("windows are not applied to a table: its rows are taken as they are")
