@@ -33,6 +33,7 @@ _EXTRA_OF: Final = {
         "local",
     ),
     **dict.fromkeys(("altair", "vl_convert"), "charts"),
+    "openai": "providers",
 }
 
 

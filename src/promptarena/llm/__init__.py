@@ -1,0 +1,1 @@
+"""Model calls: what is sent, what comes back, and how long it took."""
