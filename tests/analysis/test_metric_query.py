@@ -262,6 +262,22 @@ def test_the_first_variant_does_not_depend_on_threads(warehouse: Warehouse) -> N
         assert sum(counts.crossovers_by_variant.values()) == counts.crossovers > 30_000
 
 
+def test_the_first_row_is_told_by_the_microsecond_and_then_by_its_place(warehouse: Warehouse) -> None:
+    late, early = START + timedelta(microseconds=2), START + timedelta(microseconds=1)
+    table = table_of(
+        warehouse,
+        {
+            "u": [1, 1, 2, 2, 3, 3],
+            "v": ["late", "early", "before", "after", "z", "a"],
+            "t": pa.array([late, early, START, START, late, late], pa.timestamp("us")),
+            "s": [None, "x", "y", None, "z", None],
+            "x": [1.0] * 6,
+        },
+    )
+    cube, _ = read_table(table, Columns(unit="u", variant="v", time="t", segments=("s",)), [sum_of("x")])
+    assert cube.by("s").keys() == {("early", "x"), ("before", "y"), ("z", "z")}
+
+
 def sum_of(column: str, absent: Absence = Absence.MISSING) -> Metric:
     return Metric(name=column, kind=MetricKind.SUM, of=column, absent=absent)
 
@@ -310,8 +326,8 @@ def test_a_look_that_misleads_is_made_good_by_a_second_pass(warehouse: Warehouse
 
 @pytest.mark.parametrize("constants", [(9.99, 0.1), (1e6 + 0.1, 1e6 + 0.3), (0.0, 1 / 3)])
 def test_equal_values_have_exactly_no_variance(warehouse: Warehouse, constants: tuple[float, float]) -> None:
-    values = list(constants) * 500
-    table = table_of(warehouse, {"u": list(range(1000)), "v": ["a", "b"] * 500, "x": values})
+    values = list(constants) * 70_001
+    table = table_of(warehouse, {"u": list(range(140_002)), "v": ["a", "b"] * 70_001, "x": values})
     cells = one_row_cube(table, sum_of("x")).by()
     for key, constant in zip(("a", "b"), constants, strict=True):
         assert cells[(key,)].moments["x"].mean[0] == constant

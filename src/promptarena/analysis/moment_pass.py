@@ -253,7 +253,11 @@ def _lost_digits(arrays: MomentArrays, one: _Pass, pivots: Mapping[str, Any]) ->
 
 
 def _about_own_means(summed: ibis.Table, dimensions: tuple[str, ...], passes: Sequence[_Pass]) -> Slice:
-    """The pass again, about each cell's own means; values that are all equal get no variance at all."""
+    """The pass again, about each cell's own means.
+
+    Equal values then have no variance at all: a mean that is off by units in the last place leaves deviations
+    that are whole multiples of one, and those are summed and squared exactly.
+    """
     parts = [part for one in passes for part in one.parts]
     means = summed.group_by(list(dimensions)).aggregate(
         **{f"pivot_{part}": summed[part].mean().fill_null(0.0) for part in parts}
@@ -262,14 +266,5 @@ def _about_own_means(summed: ibis.Table, dimensions: tuple[str, ...], passes: Se
     pivots: Pivots = {part: joined[f"pivot_{part}"] for part in parts}
     asked = _sums(joined, passes, pivots)
     asked |= {f"pivot_{part}": joined[f"pivot_{part}"].max() for part in parts}
-    asked |= {f"least_{part}": joined[part].min() for part in parts}
-    asked |= {f"most_{part}": joined[part].max() for part in parts}
     answer = fetch(joined.group_by(list(dimensions)).aggregate(**asked))
-    slice_ = _read(answer, dimensions, passes, pivots)
-    for one, arrays in _with_arrays(slice_, passes):
-        for i, part in enumerate(one.parts):
-            least, most = _floats(answer, f"least_{part}"), _floats(answer, f"most_{part}")
-            constant = (least == most) & (arrays.n > 0)
-            arrays.mean[constant, i] = least[constant]
-            arrays.comoments[constant, i, :] = arrays.comoments[constant, :, i] = 0.0
-    return slice_
+    return _read(answer, dimensions, passes, pivots)
