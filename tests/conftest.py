@@ -6,6 +6,11 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine is no reason to fail: what is slow is measured in bench/.
+settings.register_profile("promptarena", deadline=None)
+settings.load_profile("promptarena")
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SHARED_DATA = _ROOT.parent / "shared" / "data"
