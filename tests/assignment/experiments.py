@@ -92,6 +92,12 @@ def numbers(salt: str, unit: str) -> tuple[Fraction, Fraction]:
     return Fraction(first), Fraction(second)
 
 
+def place(feature: str, unit: str) -> int:
+    """A unit's place in the layer of a feature, in ten-thousandths."""
+    digest = hashlib.sha256(f"layer:{feature}/{unit}".encode()).hexdigest()
+    return int(digest[:16], 16) * 10_000 // 2**64
+
+
 def by_definition(name: str, weights: Mapping[str, float], traffic: float, unit: str) -> str | None:
     """The variant of a unit by the words of the design; `None` where it is not enrolled."""
     enrolment, number = numbers(f"{name}/", unit)

@@ -61,7 +61,7 @@ def test_no_salt_begins_another(one: str, other: str) -> None:
 def test_the_characters_that_salts_rely_on_are_in_no_name() -> None:
     from pydantic import TypeAdapter, ValidationError
 
-    for written in ("a/b", "layer:a"):
+    for written in ("a/b", "layer:a", "a\n"):
         with pytest.raises(ValidationError):
             TypeAdapter(Name).validate_python(written)
 

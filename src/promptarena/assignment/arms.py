@@ -88,7 +88,7 @@ class Arms:
         self._cuts = [bound(at) for at in cut_points([allocation.weights[name] for name in arms])]
         self.guide: Final = tuple(self._all_alike(first) for first in range(256))
         """By the first byte of the variant number: the arm of all numbers that begin with it, `None` where
-        they differ. It saves most units a search, which would cost half as much as their digest."""
+        they differ. It saves most units a search, which would cost 40% of their digest."""
         self.name: Final = definition.name
         self.salt: Final = experiment_salt(definition.name)
         self.rules: Final = Rules(definition.eligibility) or None

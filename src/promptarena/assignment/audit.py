@@ -14,8 +14,8 @@ def audit_query(running: RunningExperiment, relation: str) -> str:
     """A query in DuckDB's dialect that assigns every unit of a relation, bit for bit as a node does.
 
     Columns of its result: `unit_id`; `enrolled` (in the experiment's slot, and within its present traffic);
-    `variant` (that of every unit, enrolled or not: traffic never changes it). Eligibility is not looked at, nor
-    are pins: of an adaptive experiment it gives the variants of units that were first met in this epoch.
+    `variant` (that of every unit, enrolled or not: traffic never changes it). Eligibility is not looked at,
+    nor are pins: of an adaptive experiment it gives the variants of units first met in this epoch.
 
     Args:
         running: the experiment as it stands.

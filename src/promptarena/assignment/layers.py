@@ -1,8 +1,8 @@
 """Which experiment of a feature a unit may meet: each holds a slot of the feature's layer; none overlap.
 
-A layer has 10,000 places. A unit's place is the first number of the digest with the layer's own salt, so
-where a unit falls among the experiments says nothing about its variant in any of them. Places are whole
-numbers, so that slots add up and leave no gaps between them.
+A layer has 10,000 places. A unit's place is floor(10,000 n / 2^64), with n the number in bytes 0-7 of the
+digest with the layer's own salt, so where a unit falls among the experiments says nothing about its variant
+in any of them. Places are whole numbers, so that slots add up and leave no gaps between them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from hashlib import sha256
 from itertools import pairwise
 from typing import Final, Generic, TypeVar
 
-from promptarena.assignment.bucketing import layer_salt
+from promptarena.assignment.bucketing import POINTS, bound, layer_salt
 from promptarena.errors import UsageError
 
-__all__ = ["PLACES", "WHOLE", "Layer", "Slot", "free_slot", "place"]
+__all__ = ["PLACES", "WHOLE", "Layer", "Slot", "free_slot"]
 
 PLACES: Final = 10_000
 
@@ -87,16 +87,6 @@ def free_slot(share: float, taken: Iterable[Slot]) -> Slot:
     return Slot(tuple(ranges))
 
 
-def place(salt: bytes, unit: bytes) -> int:
-    """A unit's place in a layer: floor(10,000 n / 2^64), with n from bytes 0-7 of the digest.
-
-    Args:
-        salt: as `layer_salt` makes it.
-        unit: the id in UTF-8.
-    """
-    return int.from_bytes(sha256(salt + unit).digest()[:8], "big") * PLACES >> 64
-
-
 class Layer(Generic[Holder]):
     """Who holds which places of one layer.
 
@@ -110,12 +100,17 @@ class Layer(Generic[Holder]):
     def __init__(self, name: str, slots: Iterable[tuple[Holder, Slot]]) -> None:
         self._salt = layer_salt(name)
         held = [(start, end, holder) for holder, slot in slots for start, end in slot.ranges]
-        self._edges: list[int] = []
+        self._edges: list[bytes] = []
         self._holders: list[Holder | None] = [None]
         for start, end, holder in sorted(held, key=lambda it: it[0]):
-            self._edges += [start, end]
+            self._edges += [_edge(start), _edge(end)]
             self._holders += [holder, None]
 
     def holder(self, unit: bytes) -> Holder | None:
         """Who may meet this unit (its id in UTF-8); `None` in a free part."""
-        return self._holders[bisect_right(self._edges, place(self._salt, unit))]
+        return self._holders[bisect_right(self._edges, sha256(self._salt + unit).digest())]
+
+
+def _edge(place: int) -> bytes:
+    """What every digest of this place or a higher one is greater than."""
+    return bound(-(-place * POINTS // PLACES))

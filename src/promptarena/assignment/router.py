@@ -27,7 +27,7 @@ from promptarena.errors import StorageError, UsageError
 __all__ = ["Router"]
 
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
-# A NamedTuple's own constructor takes twice as long, and assigning is held to four times its digest.
+# A NamedTuple's own constructor takes nearly twice as long, and assigning is held to four times its digest.
 _new: Final = tuple.__new__
 
 

@@ -14,7 +14,7 @@ _FACT: Final = r"^[A-Za-z_][A-Za-z0-9_.-]{0,99}$"
 
 
 def _name(written: str) -> str:
-    if not re.match(_NAME, written):
+    if not re.fullmatch(_NAME, written):
         raise ValueError(
             "a name has letters, digits, `-`, `_` and `.`, begins with a letter or digit, "
             "and is at most 100 long"
@@ -23,7 +23,7 @@ def _name(written: str) -> str:
 
 
 def _fact(written: str) -> str:
-    if not re.match(_FACT, written):
+    if not re.fullmatch(_FACT, written):
         raise ValueError(
             "a measurement or field has letters, digits, `-`, `_` and `.`, and begins with a letter or `_`"
         )
