@@ -1,0 +1,1 @@
+"""Prompt Arena inside an application: assign, record, measure."""

@@ -1,0 +1,155 @@
+"""The one place that picks implementations from a project's settings.
+
+    with open_project(Path(".")) as parts:
+        parts.log.append(...)
+        parts.source.look()
+
+Everything that belongs to a project lies beside its arena.yaml, in `.arena`: the log, the registry unless it
+is said to be elsewhere, and what was last known of it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from promptarena.assignment.configuration_source import ConfigurationSource
+from promptarena.assignment.pins import CachedPins, Pin, PinStore
+from promptarena.definitions.clock import Clock, SystemClock
+from promptarena.definitions.project import Project, load_project
+from promptarena.rollout.node import RegistryPins, RegistrySource
+from promptarena.storage.content_policy import ContentPolicy
+from promptarena.storage.durable_files import explained
+from promptarena.storage.event_log import EventLog
+from promptarena.storage.log_folder import LogSettings
+from promptarena.storage.registry.address import Address, registry_address
+from promptarena.storage.registry.registry import Registry
+from promptarena.storage.registry.watch import RegistryWatch
+
+__all__ = ["OpenProject", "content_policy", "log_folder", "open_project", "registry_of"]
+
+_FOLDER: Final = ".arena"
+_KEEP_OUT_OF_GIT: Final = "*\n"
+_PATIENCE_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenProject:
+    """A project with what it runs on."""
+
+    project: Project
+    clock: Clock
+    log: EventLog
+    content: ContentPolicy
+    source: ConfigurationSource
+    pins: PinStore
+
+    def close(self) -> None:
+        """Give back the log and the registry."""
+        self.source.close()
+        self.log.close()
+
+    def __enter__(self) -> OpenProject:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_project(
+    path: Path,
+    *,
+    clock: Clock | None = None,
+    maintain: bool = False,
+    log_settings: LogSettings | None = None,
+) -> OpenProject:
+    """Open a project to assign by it and to write to its log.
+
+    Args:
+        path: its arena.yaml, or a folder at or below it.
+        clock: the machine's own, unless another one is given.
+        maintain: seal and compact the log from a thread of this process.
+        log_settings: how the log is kept; as documented, unless other ones are given.
+
+    Raises:
+        DefinitionError: arena.yaml or metrics.yaml is missing or wrong.
+        UsageError: the registry's address cannot be used.
+        StorageError: the log's folder cannot be written to.
+    """
+    project = load_project(path)
+    clock = clock or SystemClock()
+    address = registry_of(project)
+    content = content_policy(project)
+    _make_folder(project.root / _FOLDER)
+    watch = RegistryWatch(address, project.root / _FOLDER / "registry.known.json", clock)
+    log = EventLog(
+        log_folder(project), settings=log_settings, content=content, clock=clock, background=maintain
+    )
+    return OpenProject(
+        project=project,
+        clock=clock,
+        log=log,
+        content=content,
+        source=RegistrySource(watch, project),
+        pins=CachedPins(_PinsWhenNeeded(address)),
+    )
+
+
+def log_folder(project: Project) -> Path:
+    """Where a project's log is."""
+    return project.root / _FOLDER / "log"
+
+
+def registry_of(project: Project) -> Address:
+    """Where a project's registry is.
+
+    Raises:
+        UsageError: what arena.yaml says of it cannot be used.
+    """
+    return registry_address(project.registry, project.root, os.environ)
+
+
+def content_policy(project: Project) -> ContentPolicy:
+    """What a project keeps of questions and answers; nothing, unless its arena.yaml says so."""
+    said = project.content
+    if said is None:
+        return ContentPolicy()
+    return ContentPolicy(said.sample, said.retention, frozenset(kind.value for kind in said.redact))
+
+
+class _PinsWhenNeeded:
+    """The registry's pins; nobody asks it before an experiment needs them, so a node starts without it."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._opening = threading.Lock()
+        self._pins: RegistryPins | None = None
+
+    def find(self, experiment: str, unit_id: str) -> Pin | None:
+        return self._opened().find(experiment, unit_id)
+
+    def keep(self, experiment: str, unit_id: str, pin: Pin) -> Pin:
+        return self._opened().keep(experiment, unit_id, pin)
+
+    def _opened(self) -> RegistryPins:
+        if self._pins is None:
+            with self._opening:
+                if self._pins is None:
+                    self._pins = RegistryPins(Registry(self._address, _PATIENCE_S).pins)
+        return self._pins
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        ignored = folder / ".gitignore"
+        if not ignored.exists():
+            ignored.write_text(_KEEP_OUT_OF_GIT, encoding="utf-8")
+    except OSError as error:
+        raise explained(error, "make the project's own folder", folder) from error
