@@ -19,9 +19,10 @@ from typing import Final
 
 from promptarena.assignment.configuration_source import ConfigurationSource
 from promptarena.assignment.pins import CachedPins, Pin, PinStore
+from promptarena.assignment.registry_pins import RegistryPins
 from promptarena.definitions.clock import Clock, SystemClock
 from promptarena.definitions.project import Project, load_project
-from promptarena.rollout.node import RegistryPins, RegistrySource
+from promptarena.rollout.node import RegistrySource
 from promptarena.storage.content_policy import ContentPolicy
 from promptarena.storage.durable_files import explained
 from promptarena.storage.event_log import EventLog
