@@ -19,6 +19,7 @@ _TRACEBACK_VARIABLE: Final = "ARENA_TRACEBACK"
 _EXTRA_OF: Final = {
     **dict.fromkeys(
         (
+            "alembic",
             "duckdb",
             "ibis",
             "jinja2",
@@ -29,10 +30,12 @@ _EXTRA_OF: Final = {
             "pydantic",
             "ruamel",
             "scipy",
+            "sqlalchemy",
         ),
         "local",
     ),
     **dict.fromkeys(("altair", "vl_convert"), "charts"),
+    "psycopg": "postgres",
     "openai": "providers",
 }
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from promptarena import __version__
-from promptarena.cli import analyze, demo, duel, init, plan, schema
+from promptarena.cli import analyze, demo, duel, init, lifecycle, plan, schema, standing
 from promptarena.cli.failures import report_failure
 
 __all__ = ["app", "main"]
@@ -40,6 +40,8 @@ for register in (
     plan.register,
     analyze.register,
     duel.register,
+    lifecycle.register,
+    standing.register,
     demo.register,
 ):
     register(app)

@@ -31,7 +31,16 @@ from promptarena.definitions.validation import Mistakes, examine
 from promptarena.definitions.variant import FeatureEntry, Settings
 from promptarena.errors import DefinitionError, Location
 
-__all__ = ["Content", "Project", "ProjectFile", "Provider", "Redaction", "find_project", "load_project"]
+__all__ = [
+    "Content",
+    "Project",
+    "ProjectFile",
+    "Provider",
+    "Redaction",
+    "find_project",
+    "load_project",
+    "registry_setting",
+]
 
 PROJECT_FILE: Final = "arena.yaml"
 METRICS_FILE: Final = "metrics.yaml"
@@ -187,6 +196,20 @@ def load_project(path: Path) -> Project:
         hooks=written.hooks,
         registry=written.registry,
     )
+
+
+def registry_setting(file: Path) -> RegistrySetting | None:
+    """Where arena.yaml says that the registry is, whatever else may be wrong in it: a mistake elsewhere must
+    not keep anybody from rolling back.
+
+    Raises:
+        DefinitionError: the file cannot be read, or what it says of the registry is wrong.
+    """
+    document = read_document(file)
+    written, mistakes = examine(ProjectFile, document)
+    if document.holds(("registry",)) and (written is None or mistakes.broken("registry")):
+        mistakes.raise_any()
+    return written.registry if written is not None else None
 
 
 def check_secrets(document: Document, mistakes: Mistakes) -> None:

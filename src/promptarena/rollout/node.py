@@ -1,0 +1,80 @@
+"""What a node needs of the registry: its configuration, kept fresh."""
+
+from __future__ import annotations
+
+from promptarena.assignment.allocation import Allocation
+from promptarena.assignment.configuration import Configuration
+from promptarena.assignment.configuration_source import KnownConfiguration
+from promptarena.assignment.layers import Slot
+from promptarena.assignment.running import RunningExperiment, Serving
+from promptarena.definitions.course import Status
+from promptarena.definitions.experiment import Experiment
+from promptarena.definitions.project import Project
+from promptarena.rollout.baselines import settings_of
+from promptarena.rollout.stages import ENROLLING
+from promptarena.storage.registry.known_state import KnownState
+from promptarena.storage.registry.records import Standing
+from promptarena.storage.registry.watch import RegistryWatch
+
+__all__ = ["RegistrySource", "configuration_of"]
+
+_SERVING = {
+    Status.RUNNING: Serving.ASSIGNED,
+    Status.PAUSED: Serving.PAUSED,
+    Status.ROLLED_BACK: Serving.ROLLED_BACK,
+}
+
+
+def configuration_of(state: KnownState, project: Project) -> Configuration:
+    """What a node assigns by.
+
+    Args:
+        state: of the registry.
+        project: says the baselines of features that the registry does not know.
+
+    Raises:
+        UsageError: an experiment is on a feature that arena.yaml does not have any more.
+    """
+    known = {feature: settings_of(record) for feature, record in state.baselines.items()}
+    return Configuration(
+        {feature: known.get(feature, written) for feature, written in project.features.items()},
+        [_running(standing) for standing in state.experiments],
+        version=str(state.changes),
+    )
+
+
+class RegistrySource:
+    """A node's configuration from the registry, or, while that is down, as it was last known."""
+
+    def __init__(self, watch: RegistryWatch, project: Project) -> None:
+        self._watch = watch
+        self._project = project
+        self._made: tuple[int, Configuration] | None = None
+
+    def look(self) -> KnownConfiguration:
+        """The present configuration, the same object while nothing has changed; else the last known one.
+
+        Raises:
+            StorageError: nothing is known, now or from before.
+            UsageError: an experiment is on a feature that arena.yaml does not have any more.
+        """
+        known = self._watch.refresh()
+        if self._made is None or self._made[0] != known.state.changes:
+            self._made = known.state.changes, configuration_of(known.state, self._project)
+        return KnownConfiguration(self._made[1], known.problem)
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self._watch.close()
+
+
+def _running(standing: Standing) -> RunningExperiment:
+    last = standing.last
+    return RunningExperiment(
+        definition=Experiment.model_validate(standing.definition.resolved),
+        stage=last.stage,
+        traffic=last.traffic if last.stage in ENROLLING else 0.0,
+        allocation=Allocation(standing.allocation.weights, standing.allocation.epoch),
+        serving=_SERVING[last.status],
+        slot=Slot(standing.slot.ranges),
+    )
