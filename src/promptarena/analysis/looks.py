@@ -15,6 +15,7 @@ from typing import Final
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import arm_pair
 from promptarena.definitions.analysis_plan import AnalysisPlan
+from promptarena.definitions.readout import TakenLook
 
 __all__ = ["MIN_OBSERVED", "LookPoint", "PlannedSize", "Schedule", "schedule"]
 
@@ -47,6 +48,8 @@ class LookPoint:
     """Last cohort day; `None` where the data has no time."""
     cube: Cube
     final: bool
+    recorded: TakenLook | None = None
+    """What was recorded when it was taken; `None` of a look that is taken now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,11 @@ class Schedule:
 
 
 def schedule(
-    cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], planned: PlannedSize | None
+    cube: Cube,
+    plan: AnalysisPlan,
+    treatments: Sequence[str],
+    planned: PlannedSize | None,
+    recorded: Sequence[LookPoint] = (),
 ) -> Schedule:
     """Find the looks that a trial with these cohorts has had.
 
@@ -70,15 +77,20 @@ def schedule(
         plan: what was declared.
         treatments: variants other than control.
         planned: the size; `None` where none was planned, which makes all the data one final look.
+        recorded: looks that were taken before: they stand, and others come after them.
     """
     last = len(plan.design.looks) - 1
     if planned is None:
         return Schedule((LookPoint(1.0, last, _last_day(cube), cube, True),), "", None)
     if cube.days is None:
         return _without_time(cube, plan, treatments, planned)
-    taken: list[LookPoint] = []
-    pending = 0
+    taken = list(recorded)
+    if taken and taken[-1].final:
+        return Schedule(tuple(taken), "", taken[-1].fraction)
+    pending = taken[-1].planned + 1 if taken else 0
     for day, age in _week_ends(cube, plan.design.min_days):
+        if taken and taken[-1].day is not None and day <= taken[-1].day:
+            continue
         cohorts = cube.until(day)
         share = _fraction(cohorts, plan, treatments, planned)
         expired = plan.design.max_days is not None and age >= plan.design.max_days

@@ -26,7 +26,7 @@ from promptarena.storage.warehouse import fetch
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MOST_LINES", "count_values"]
+__all__ = ["MOST_LINES", "count_column", "count_values"]
 
 MOST_LINES: Final = 2_000_000
 """Beyond so many counts for all segments crossed, each segment dimension is counted by itself."""
@@ -61,14 +61,28 @@ def count_values(
         if metric.kind is MetricKind.QUANTILE and metric.q is not None:
             asked.setdefault(metric.of, []).append(metric.q)
     return {
-        column: _count_column(_values(rows, units, columns, metrics, column), columns, column, shares, most)
+        column: count_column(_values(rows, units, columns, metrics, column), columns, column, shares, most)
         for column, shares in asked.items()
     }
 
 
-def _count_column(
-    values: ibis.Table, columns: Columns, column: str, shares: Sequence[float], most: int
+def count_column(
+    values: ibis.Table, columns: Columns, column: str, shares: Sequence[float], most: int = MOST_LINES
 ) -> ValueCounts:
+    """The values of one column.
+
+    Args:
+        values: one row a value: `value`, `held` (how many values its unit has), `variant`, `day` and
+            `name_<dimension>`; `unit` too, where a unit may have several.
+        columns: which dimensions there are.
+        column: what it is called, for errors.
+        shares: the quantiles that are asked of it.
+        most: how many lines the answer to a query may have.
+
+    Raises:
+        DataError: there are more lines than that without any segment.
+    """
+    values = _with_place(values)
     time = ["day"] if columns.time is not None else []
     named = [name for name in columns.dimensions() if name not in columns.segments]
     shared = ("variant", *time, *named)
@@ -99,7 +113,7 @@ def _values(
         [part] = part_names(0, plain)
         table = one_row_a_unit(rows, columns, [plain])
         table = table.filter(table[part].notnull())
-        return _with_place(table.select(*names, value=table[part], held=ibis.literal(1, "int64")))
+        return table.select(*names, value=table[part], held=ibis.literal(1, "int64"))
     typed = rows.select(unit=rows[columns.unit], value=number(rows[column]))
     typed = typed.filter(typed.value.notnull())
     at = next(
@@ -107,7 +121,7 @@ def _values(
     )
     part = part_names(at, metrics[at])[0]
     known = units.select("unit", *names, held=units[part].cast("int64"))
-    return _with_place(typed.join(known, "unit"))
+    return typed.join(known, "unit")
 
 
 def _with_place(values: ibis.Table) -> ibis.Table:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from promptarena.analysis.arrivals import Arrivals
 from promptarena.analysis.breakdowns import daily_effects, segment_effects, segment_findings
 from promptarena.analysis.comparisons import compare, with_adjusted
 from promptarena.analysis.cube import Cube
@@ -14,6 +16,7 @@ from promptarena.analysis.harm import harm_checks
 from promptarena.analysis.looks import LookPoint, PlannedSize, Schedule, schedule
 from promptarena.analysis.sequential import PrimaryPath, primary_boundary, primary_paths
 from promptarena.analysis.sequential_interval import look_path, primary_comparison
+from promptarena.analysis.taken_looks import to_record
 from promptarena.analysis.trust import sample_balance, trust_checks
 from promptarena.analysis.verdict import TreatmentEvidence, decide
 from promptarena.definitions.analysis_plan import AnalysisPlan
@@ -56,6 +59,9 @@ def build_readout(
     source: str,
     planned: PlannedSize | None = None,
     notes: Sequence[str] = (),
+    arrivals: Arrivals | None = None,
+    recorded: Sequence[LookPoint] = (),
+    as_of: datetime | None = None,
 ) -> Readout:
     """Analyse a cube as its plan says.
 
@@ -69,11 +75,14 @@ def build_readout(
         source: what was read, for people.
         planned: the size that was planned; `None` makes one look of all data.
         notes: what the caller wants said beside the readout.
+        arrivals: what is known of how units arrived; `None` of a table.
+        recorded: looks that were taken before, which stand as they were.
+        as_of: when this readout is made, if its looks are to be recorded.
     """
     treatments = [v for v in plan.variants or cube.variants if v != plan.control]
-    balance = sample_balance(cube, plan)
-    trust = trust_checks(units, balance)
-    looks = schedule(cube, plan, treatments, planned)
+    balance = sample_balance(cube, plan, arrivals)
+    trust = trust_checks(units, balance, cube, plan, arrivals)
+    looks = schedule(cube, plan, treatments, planned, recorded)
     standing = _stand(cube, plan, treatments, looks)
     shown = standing.looks[-1].cube if standing.stopped else cube
     evidence = [replace(e, harm=harm_checks(plan, cube, e.variant)) for e in standing.evidence]
@@ -92,6 +101,7 @@ def build_readout(
         metrics=metrics,
         paths=paths,
         days=None if cube.days is None else (cube.days[-1] - cube.days[0]).days + 1 if cube.days else 0,
+        looks=to_record(plan, standing.looks, standing.paths, as_of) if as_of else (),
         adjustment=_ADJUSTMENT,
         notes=(
             *notes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,11 +48,19 @@ class GuardrailPath:
 
 
 def primary_boundary(design: Design, looks: Sequence[LookPoint]) -> Boundary:
-    """Two-sided critical values at the looks taken: spent by information, or as supplied."""
+    """Two-sided critical values at the looks taken: spent by information, or as supplied, or as recorded."""
     fractions = [look.fraction for look in looks]
     if design.critical_z is not None:
-        return supplied_boundary(fractions, [design.critical_z[look.planned] for look in looks])
-    return spending_boundary(fractions, _spending(design), design.alpha, final=looks[-1].final)
+        boundary = supplied_boundary(fractions, [design.critical_z[look.planned] for look in looks])
+    else:
+        boundary = spending_boundary(fractions, _spending(design), design.alpha, final=looks[-1].final)
+    return replace(
+        boundary,
+        critical_z=tuple(
+            look.recorded.critical_z if look.recorded else critical
+            for look, critical in zip(looks, boundary.critical_z, strict=True)
+        ),
+    )
 
 
 def primary_paths(
@@ -131,6 +139,8 @@ def _spending(design: Design) -> SpendingFunction:
 
 
 def _primary_z(plan: AnalysisPlan, look: LookPoint, treatment: str) -> float | None:
+    if look.recorded is not None:
+        return look.recorded.z.get(treatment)
     metric = plan.metric(plan.primary.metric)
     effect = arm_pair(look.cube, metric, plan.control, treatment).effect
     try:

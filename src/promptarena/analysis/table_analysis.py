@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from promptarena.analysis.looks import PlannedSize
 from promptarena.analysis.metric_query import Columns, columns_read, read_table
-from promptarena.analysis.plan import plan as size_plan
-from promptarena.analysis.plan_request import PlanRequest
+from promptarena.analysis.planned_size import planned_size
 from promptarena.analysis.readout import build_readout
 from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Guardrail, Primary, SegmentRule
 from promptarena.definitions.experiment import load_experiment
@@ -78,7 +76,7 @@ def analyze_table(flags: Flags) -> Readout:
         units,
         plan,
         source=flags.file,
-        planned=_planned_size(plan),
+        planned=planned_size(plan),
         notes=_notes(plan, units),
     )
     _refuse_without_primary(readout)
@@ -265,16 +263,6 @@ def _with_variants(plan: AnalysisPlan, flags: Flags, found: Sequence[str]) -> An
             hint="Each variant needs units.",
         )
     return plan.model_copy(update={"variants": (plan.control, *(v for v in declared if v != plan.control))})
-
-
-def _planned_size(plan: AnalysisPlan) -> PlannedSize | None:
-    """The size that the design was planned for; `None` where all data is one look."""
-    design = plan.design
-    sized = design.mde is not None or design.units is not None or plan.primary.margin is not None
-    if not plan.preregistered or (len(design.looks) == 1 and not sized):
-        return None
-    size = size_plan(PlanRequest.from_analysis_plan(plan))
-    return PlannedSize(size.max_information, size.total)
 
 
 def _notes(plan: AnalysisPlan, units: UnitCounts) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from promptarena.analysis import wording
-from promptarena.analysis.cube import Cube
+from promptarena.analysis.arrivals import Arrivals, Counts
+from promptarena.analysis.cube import Cell, Cube
 from promptarena.definitions.analysis_plan import AnalysisPlan
 from promptarena.definitions.metric import Absence, Metric, MetricKind
 from promptarena.definitions.readout import Balance, Check, UnitCounts
@@ -23,24 +25,26 @@ MOST_CROSSOVERS: Final = 0.005
 """The share of units in two variants beyond which a readout is invalid."""
 
 
-def sample_balance(cube: Cube, plan: AnalysisPlan) -> Balance:
-    """Count units by variant and segment, and test the counts against the allocation.
+def sample_balance(cube: Cube, plan: AnalysisPlan, arrivals: Arrivals | None = None) -> Balance:
+    """Count units by variant and segment, and test the counts against the allocation, within epochs.
 
-    With S segment dimensions there are S + 1 tests; each is held to its share of `BALANCE_ALPHA`.
+    With S segment dimensions there are S + 1 tests, and one more where it is known who was exposed; each is
+    held to its share of `BALANCE_ALPHA`.
+
+    Args:
+        cube: the units that are analysed.
+        plan: its weights are those of every epoch that has none of its own.
+        arrivals: the weights by epoch, where they are known.
     """
-    variants = plan.variants or cube.variants
-    counts = dict.fromkeys(variants, 0) | {key[0]: cell.units for key, cell in cube.by().items()}
-    threshold = balance_threshold(1 + len(cube.segments))
+    counts = dict.fromkeys(plan.variants or cube.variants, 0)
+    counts |= {key[0]: cell.units for key, cell in cube.by().items()}
+    threshold = balance_threshold(1 + len(cube.segments) + (arrivals is not None))
     segments = {name: _segment_p(cube, name) for name in cube.segments}
-    expected, p_value = None, None
-    if plan.weights is not None:
-        weights = [plan.weights.get(variant, 0.0) for variant in counts]
-        total = sum(counts.values())
-        expected = {variant: weight * total for variant, weight in zip(counts, weights, strict=True)}
-        p_value = sample_ratio_test(_by_epoch(cube, list(counts)), weights)
+    units = {key: cell.units for key, cell in _by_epoch(cube).items()}
+    expected, p_value = _against_allocation(units, list(counts), plan, arrivals)
     failed = any(p is not None and p < threshold for p in (p_value, *segments.values()))
     return Balance(
-        status="mismatch" if failed else "unknown" if plan.weights is None else "ok",
+        status="mismatch" if failed else "unknown" if expected is None else "ok",
         counts=counts,
         expected=expected,
         p_value=p_value,
@@ -49,9 +53,14 @@ def sample_balance(cube: Cube, plan: AnalysisPlan) -> Balance:
     )
 
 
-def trust_checks(units: UnitCounts, balance: Balance) -> tuple[Check, ...]:
+def trust_checks(
+    units: UnitCounts, balance: Balance, cube: Cube, plan: AnalysisPlan, arrivals: Arrivals | None = None
+) -> tuple[Check, ...]:
     """Checks that make a readout `invalid` when they fail."""
-    return (_balance_check(balance), _crossover_check(units, balance))
+    checks = (_balance_check(balance), _crossover_check(units, balance, cube, arrivals))
+    if arrivals is None:
+        return checks
+    return (*checks, _exposed_check(balance, plan, arrivals), *arrivals.checks)
 
 
 def observed_checks(plan: AnalysisPlan, cube: Cube, treatment: str) -> list[Check]:
@@ -80,6 +89,8 @@ def _balance_check(balance: Balance) -> Check:
         text = (
             f"the variants differ in segment {name} ({wording.p_value(p)}): assignment was not random there"
         )
+    elif balance.p_value is None and balance.expected is not None:
+        text = f"balance: {counts} are too few to be held against the allocation"
     elif balance.p_value is None:
         text = f"balance is unknown: no allocation was given to hold {counts} against"
     else:
@@ -92,10 +103,30 @@ def _balance_check(balance: Balance) -> Check:
     )
 
 
-def _crossover_check(units: UnitCounts, balance: Balance) -> Check:
+def _exposed_check(balance: Balance, plan: AnalysisPlan, arrivals: Arrivals) -> Check:
+    """The same of everybody who was exposed: what goes wrong now shows before its cohort has matured."""
+    totals = dict.fromkeys(balance.counts, 0)
+    for (variant, _), count in arrivals.exposed.items():
+        totals[variant] = totals.get(variant, 0) + count
+    _, p_value = _against_allocation(arrivals.exposed, list(totals), plan, arrivals)
+    # Too few to test is no reason to doubt those who are analysed.
+    passed = p_value is None or p_value >= balance.threshold
+    text = ", ".join(f"{variant} {count:,}" for variant, count in totals.items()) + " exposed until now"
+    if p_value is not None:
+        verb = "fit" if passed else "do not fit"
+        text += f" {verb} the allocation ({wording.p_value(p_value)})"
+    return Check(
+        name="balance of the exposed",
+        passed=passed,
+        text=text,
+        numbers={"p_value": p_value, "threshold": balance.threshold},
+    )
+
+
+def _crossover_check(units: UnitCounts, balance: Balance, cube: Cube, arrivals: Arrivals | None) -> Check:
     """Too many units in two variants, or more from one variant than from another."""
     share = units.crossovers / units.units if units.units else 0.0
-    p_value = _crossover_p(units, balance)
+    p_value = None if units.crossovers == 0 else _crossover_p(units, balance, cube, arrivals)
     passed = share <= MOST_CROSSOVERS and (p_value is None or p_value >= BALANCE_ALPHA)
     text = f"{units.crossovers:,} units were seen in two variants ({share:.2%})"
     if share > MOST_CROSSOVERS:
@@ -110,20 +141,27 @@ def _crossover_check(units: UnitCounts, balance: Balance) -> Check:
     )
 
 
-def _crossover_p(units: UnitCounts, balance: Balance) -> float | None:
-    if units.crossovers == 0:
-        return None
-    crossed = {variant: units.crossovers_by_variant.get(variant, 0) for variant in balance.counts}
-    return independence_test([[crossed[v], count - crossed[v]] for v, count in balance.counts.items()])
+def _crossover_p(units: UnitCounts, balance: Balance, cube: Cube, arrivals: Arrivals | None) -> float | None:
+    if arrivals is None:
+        crossed = {variant: units.crossovers_by_variant.get(variant, 0) for variant in balance.counts}
+        return independence_test([[crossed[v], count - crossed[v]] for v, count in balance.counts.items()])
+    # Units of an early epoch had more time to cross, and other weights.
+    cells, found = _by_epoch(cube), arrivals.crossed
+    held = {key: (found.get(key, 0), cell.units - found.get(key, 0)) for key, cell in cells.items()}
+    return _independent_within_epochs(held, list(balance.counts))
 
 
 def _observed_check(plan: AnalysisPlan, cube: Cube, metric: Metric, treatment: str) -> Check | None:
-    cells = cube.by()
-    pair = [cells.get((variant,)) for variant in (plan.control, treatment)]
-    if any(cell is None or cell.units == 0 for cell in pair):
+    cells, pair = cube.by(), (plan.control, treatment)
+    if any((variant,) not in cells or cells[variant,].units == 0 for variant in pair):
         return None
-    held = [(cell.moments[metric.name], cell.units) for cell in pair if cell is not None]
-    p_value = independence_test([[moments.n, units - moments.n] for moments, units in held])
+    held = [(cells[variant,].moments[metric.name], cells[variant,].units) for variant in pair]
+    # Within epochs: their shares may differ, and so do the variants' shares of them.
+    seen = {
+        key: (cell.moments[metric.name].n, cell.units - cell.moments[metric.name].n)
+        for key, cell in _by_epoch(cube).items()
+    }
+    p_value = _independent_within_epochs(seen, pair)
     if p_value is None:
         return None
     shares = [moments.n / units for moments, units in held]
@@ -159,32 +197,53 @@ def _worst_case(successes: list[float], held: list[tuple[Moments, int]]) -> tupl
 
 
 def _segment_p(cube: Cube, name: str) -> float | None:
-    """Within epochs: a ramp while the mix of segments drifts is not a fault of the assignment."""
-    epoch = _epoch_dimension(cube)
-    cells = cube.by(*epoch, name)
-    epochs = sorted({key[1:-1] for key in cells})
+    dimensions = ["epoch", name] if "epoch" in cube.dimensions else [name]
+    counts = {key: cell.units for key, cell in cube.by(*dimensions).items()}
+    epochs, values = sorted({key[1:-1] for key in counts}), cube.segments[name]
+    if not epochs:
+        return None
     return independence_test(
         [
-            [
-                [
-                    cells[variant, *each, value].units if (variant, *each, value) in cells else 0
-                    for value in cube.segments[name]
-                ]
-                for variant in cube.variants
-            ]
-            for each in epochs
+            [[counts.get((variant, *epoch, value), 0) for value in values] for variant in cube.variants]
+            for epoch in epochs
         ]
     )
 
 
-def _by_epoch(cube: Cube, variants: list[str]) -> list[list[int]]:
-    cells = cube.by(*_epoch_dimension(cube))
-    epochs = sorted({key[1:] for key in cells})
-    return [
-        [cells[variant, *epoch].units if (variant, *epoch) in cells else 0 for variant in variants]
-        for epoch in epochs
+def _by_epoch(cube: Cube) -> dict[tuple[str, str], Cell]:
+    """Cells by variant and epoch; one epoch without a name where the cube has none."""
+    if "epoch" in cube.dimensions:
+        return {(variant, epoch): cell for (variant, epoch), cell in cube.by("epoch").items()}
+    return {(variant, ""): cell for (variant,), cell in cube.by().items()}
+
+
+def _against_allocation(
+    units: Counts, variants: Sequence[str], plan: AnalysisPlan, arrivals: Arrivals | None
+) -> tuple[dict[str, float] | None, float | None]:
+    """How many units the allocation promised, and the p-value of the units against it."""
+    epochs = sorted({epoch for _, epoch in units})
+    known = {epoch: (arrivals and arrivals.weights.get(epoch)) or plan.weights for epoch in epochs}
+    if not epochs:
+        return (None if plan.weights is None else dict.fromkeys(variants, 0.0)), None
+    weights = [[share.get(v, 0.0) for v in variants] for share in known.values() if share is not None]
+    if len(weights) < len(epochs):
+        return None, None
+    counts = [[units.get((variant, epoch), 0) for variant in variants] for epoch in epochs]
+    promised = [
+        [weight / sum(shares) * sum(row) for weight in shares]
+        for shares, row in zip(weights, counts, strict=True)
     ]
+    expected = {v: sum(row[at] for row in promised) for at, v in enumerate(variants)}
+    return expected, sample_ratio_test(counts, weights)
 
 
-def _epoch_dimension(cube: Cube) -> tuple[str, ...]:
-    return ("epoch",) if "epoch" in cube.dimensions else ()
+def _independent_within_epochs(
+    held: Mapping[tuple[str, str], tuple[int, int]], variants: Sequence[str]
+) -> float | None:
+    """p-value that two kinds of units, counted by (variant, epoch), are spread alike over the variants."""
+    epochs = sorted({epoch for _, epoch in held})
+    if not epochs:
+        return None
+    return independence_test(
+        [[held.get((variant, epoch), (0, 0)) for variant in variants] for epoch in epochs]
+    )

@@ -23,6 +23,7 @@ __all__ = [
     "Readout",
     "SegmentEffect",
     "Status",
+    "TakenLook",
     "UnitCounts",
     "Verdict",
 ]
@@ -188,6 +189,25 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakenLook:
+    """A look as it is recorded once it was taken: plain data, which nothing that comes later changes."""
+
+    planned: int
+    """Index, in the design's looks, of the latest that it stands for."""
+    day: str
+    """Last cohort day, ISO, UTC."""
+    as_of: str
+    """ISO 8601, UTC; what the log received before then counted."""
+    fraction: float
+    """Information over the planned maximum."""
+    units: int
+    z: dict[str, float | None]
+    """By treatment, towards the good direction."""
+    critical_z: float
+    final: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LookPath:
     """The sequential path of one treatment's primary against its boundary."""
 
@@ -221,6 +241,9 @@ class Readout:
     paths: tuple[LookPath, ...] = ()
     days: int | None = None
     """Whole cohort days; `None` where the data has no time."""
+    looks: tuple[TakenLook, ...] = ()
+    """Of an experiment's log: every look until now, those that were recorded before as they were. Record the
+    others before anybody acts on them."""
     adjustment: str
     """How `p_adjusted` was made."""
     notes: tuple[str, ...] = ()

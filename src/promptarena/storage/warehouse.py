@@ -35,12 +35,15 @@ _MEMORY_A_THREAD: Final = 125_000_000
 class Warehouse:
     """A DuckDB database in a temporary folder; what does not fit memory is spilled there. Close it."""
 
-    def __init__(self, *, memory: int | None = None, folder: Path | None = None) -> None:
+    def __init__(
+        self, *, memory: int | None = None, folder: Path | None = None, ordered: bool = True
+    ) -> None:
         """Open one.
 
         Args:
             memory: the engine's limit in bytes; by default 2 GiB or half of the machine's, whichever is less.
             folder: where to make the temporary folder; by default the system's place for such.
+            ordered: whether rows keep the order of their file; holding a large table without costs half.
 
         Raises:
             DataError: the folder cannot be written to.
@@ -58,6 +61,7 @@ class Warehouse:
             temp_directory=str(self._folder / "spill"),
             # Nothing is fetched from a network behind the user's back.
             autoinstall_known_extensions=False,
+            preserve_insertion_order=ordered,
         )
 
         # Not when it is collected: a table of it may still be in use.
