@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.storage.registry import writers
-from tests.storage.registry.processes import started
+from tests.storage.registry.processes import let_go, started
 from tests.storage.registry.steps import T0, baseline, start, step
 
 from promptarena.errors import StaleWriteError
@@ -43,8 +43,7 @@ def test_of_threads_that_decided_on_the_same_step_one_succeeds(registry: Registr
 def test_processes_that_open_a_new_registry_at_once_find_one_set_of_tables(address: Address) -> None:
     calls = [(writers.open_it, (address,))] * 4
     with started(*calls) as processes:
-        for _, pipe in processes:
-            pipe.send("go")
+        let_go(processes)
         assert [pipe.recv() for _, pipe in processes] == [0] * 4
 
 
@@ -52,8 +51,7 @@ def test_no_step_of_any_process_is_lost_or_doubled(registry: Registry, address: 
     registry.commit(start())
     wanted, names = 8, ["p1", "p2", "p3"]
     with started(*((writers.take_steps, (address, name, wanted)) for name in names)) as processes:
-        for _, pipe in processes:
-            pipe.send("go")
+        let_go(processes)
         stale = sum(pipe.recv() for _, pipe in processes)
     history = registry.history("cites")
     assert [t.number for t in history] == list(range(1 + wanted * len(names)))
@@ -86,8 +84,7 @@ def test_all_processes_get_the_same_pin(registry: Registry, address: Address) ->
     units = 20
     calls = ((writers.pin, (address, variant, units)) for variant in ("a", "b", "c"))
     with started(*calls) as processes:
-        for _, pipe in processes:
-            pipe.send("go")
+        let_go(processes)
         answers = [pipe.recv() for _, pipe in processes]
     assert answers[0] == answers[1] == answers[2]
     kept = [registry.pins.find("cites", f"unit-{n}") for n in range(units)]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from tests.assignment.pin_store_contract import LAWS, OpenStore
 from tests.storage.registry.steps import T0, start
 
-from promptarena.assignment.registry_pins import RegistryPins
 from promptarena.errors import StaleWriteError, StorageError
-from promptarena.storage.registry.address import Address
 from promptarena.storage.registry.records import LookRecord, PinRecord
 from promptarena.storage.registry.registry import Registry
 
@@ -24,23 +20,6 @@ _FIRST = LookRecord(
     units=1_200,
     result={"z": 1.9, "critical_z": 4.048, "crossed": False, "by_variant": {"treatment": [0.1, None]}},
 )
-
-
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: str(law.__name__).strip("_"))
-def test_pins_in_a_registry_keep_the_contract_of_every_pin_store(
-    registry: Registry, address: Address, law: Callable[[OpenStore], None]
-) -> None:
-    for name in ("cite", "cite2", "Cite"):
-        registry.commit(start(name, feature=f"feature of {name}"))
-    handles: list[Registry] = []
-
-    def open_store() -> RegistryPins:
-        handles.append(Registry(address, patience_s=60))
-        return RegistryPins(handles[-1].pins)
-
-    law(open_store)
-    for handle in handles:
-        handle.close()
 
 
 def test_a_pin_stays_as_it_was_first_kept(registry: Registry) -> None:

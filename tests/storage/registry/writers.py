@@ -18,9 +18,15 @@ def _open(address: Address) -> Registry:
     return Registry(address, patience_s=60)
 
 
+def _wait(told: Connection) -> None:
+    """Until everybody is here."""
+    told.send("ready")
+    told.recv()
+
+
 def open_it(address: Address, told: Connection) -> None:
     """Open a registry, which may not be there yet."""
-    told.recv()
+    _wait(told)
     registry = _open(address)
     told.send(registry.changes())
     registry.close()
@@ -29,7 +35,7 @@ def open_it(address: Address, told: Connection) -> None:
 def take_steps(address: Address, told: Connection, actor: str, wanted: int) -> None:
     """Decide on what stands and write, as often as it takes; tell how often somebody else was first."""
     with open_registry(address, patience_s=60) as registry:
-        told.recv()
+        _wait(told)
         stale = taken = 0
         while taken < wanted:
             standing = registry.standing("cites")
@@ -57,7 +63,7 @@ def step_until_killed(address: Address, told: Connection) -> None:
 def pin(address: Address, told: Connection, variant: str, units: int) -> None:
     """Keep pins of the same units as everybody else, each with an opinion of its own."""
     registry = _open(address)
-    told.recv()
+    _wait(told)
     kept = [
         registry.pins.keep("cites", f"unit-{n}", PinRecord(variant, 0, 0.5)).variant for n in range(units)
     ]

@@ -70,7 +70,11 @@ class Registry:
 
     def __init__(self, address: Address, patience_s: float = 5.0) -> None:
         self._database = Database(address, patience_s)
-        migrate(self._database)
+        try:
+            migrate(self._database)
+        except BaseException:
+            self.close()
+            raise
         self.pins = Pins(self._database)
         self.looks = Looks(self._database)
         self.judges = Judges(self._database)
