@@ -27,6 +27,7 @@ from promptarena.analysis.taken_looks import as_recorded
 from promptarena.definitions.analysis_plan import AnalysisPlan
 from promptarena.definitions.metric import MetricKind
 from promptarena.definitions.readout import Check, Readout, TakenLook, UnitCounts
+from promptarena.errors import UsageError
 from promptarena.storage.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -94,6 +95,9 @@ def read_events(
     started: datetime | None = None,
 ) -> Readout:
     """The same from tables of any engine; see `read_experiment`."""
+    for name, moment in (("as_of", as_of), ("started", started)):
+        if moment is not None and moment.tzinfo is None:
+            raise UsageError(f"`{name}` is {moment.isoformat()}, of no zone.", hint="Say +00:00 for UTC.")
     declared = experiment.analysis_plan()
     maturity = Maturity.of(declared.metrics, experiment.unit, lateness)
     last_day = maturity.last_day(as_of)
