@@ -31,7 +31,15 @@ from promptarena.storage.registry.address import Address, registry_address
 from promptarena.storage.registry.registry import Registry
 from promptarena.storage.registry.watch import RegistryWatch
 
-__all__ = ["OpenProject", "content_policy", "log_folder", "open_project", "registry_of"]
+__all__ = [
+    "OpenProject",
+    "content_policy",
+    "log_beside",
+    "log_folder",
+    "open_log",
+    "open_project",
+    "registry_of",
+]
 
 _FOLDER: Final = ".arena"
 _KEEP_OUT_OF_GIT: Final = "*\n"
@@ -104,7 +112,22 @@ def open_project(
 
 def log_folder(project: Project) -> Path:
     """Where a project's log is."""
-    return project.root / _FOLDER / "log"
+    return log_beside(project.root)
+
+
+def log_beside(root: Path) -> Path:
+    """Where the log is of the project whose arena.yaml lies in a folder, whatever may be wrong in it."""
+    return root / _FOLDER / "log"
+
+
+def open_log(project: Project) -> EventLog:
+    """A project's log alone, to write to; close it.
+
+    Raises:
+        StorageError: the log's folder cannot be written to.
+    """
+    _make_folder(project.root / _FOLDER)
+    return EventLog(log_folder(project), content=content_policy(project))
 
 
 def registry_of(project: Project) -> Address:

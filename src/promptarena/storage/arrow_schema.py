@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from promptarena.definitions.events import EVENT_TYPES, Event, Kind
 
-__all__ = ["events_to_table", "schema_of"]
+__all__ = ["events_to_table", "schema_of", "table_to_events"]
 
 _INSTANT: Final = pa.timestamp("us", tz="UTC")
 _TEXT_MAP: Final = pa.map_(pa.string(), pa.string())
@@ -49,6 +49,20 @@ def events_to_table(kind: Kind, events: Sequence[Event]) -> pa.Table:
         converted = (None if value is None else convert(value) for value in values) if convert else values
         arrays.append(pa.array(converted, type=column, size=len(events)))
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def table_to_events(kind: Kind, table: pa.Table) -> list[Event]:
+    """The events of a table with the columns of `schema_of`; a truth value comes back as 1.0 or 0.0."""
+    declared = EVENT_TYPES[kind]
+    back = {
+        field.name: _BACK.get(_column(field.type)[1], _as_is) for field in msgspec.structs.fields(declared)
+    }
+    return [
+        msgspec.convert(
+            {name: back[name](value) for name, value in row.items() if value is not None}, declared
+        )
+        for row in table.to_pylist()
+    ]
 
 
 @cache
@@ -93,3 +107,11 @@ def _pairs(mapping: dict[str, str]) -> list[tuple[str, str]]:
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+_BACK: Final[dict[Any, Callable[[Any], Any]]] = {_pairs: dict, _json: msgspec.json.decode}
+"""What undoes a conversion."""

@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 
 from promptarena.definitions.event_id import new_event_id
 from promptarena.definitions.events import EVENT_TYPES
+from promptarena.definitions.suggestion import did_you_mean, listed
+from promptarena.errors import UsageError
 from promptarena.storage.durable_files import explained, fsync_file, fsync_folder
 from promptarena.storage.erased_events import event_ids_about
 from promptarena.storage.log_folder import LogFolder, LogSettings
@@ -26,9 +28,23 @@ from promptarena.storage.snapshot import Snapshot, take_lines, take_snapshot
 from promptarena.storage.tombstones import Identity, add_tombstones
 from promptarena.storage.warehouse import Warehouse, fetch
 
-__all__ = ["erase"]
+__all__ = ["erase", "read_identity"]
 
 _FOUND_BY: Final = {"user": "user_id", "session": "session_id", "conversation": "conversation_id"}
+_WELL_KNOWN: Final = (*_FOUND_BY, "request")
+
+
+def read_identity(kind: str, id_: str) -> Identity:
+    """Whom a person names: a unit may be of any kind, but one that is nearly well known is a slip.
+
+    Raises:
+        UsageError: it is a slip, or one of the two is empty; erasing nobody must not look like success.
+    """
+    slip = None if kind in _WELL_KNOWN else did_you_mean(kind, _WELL_KNOWN)
+    if slip or not kind.strip() or not id_.strip():
+        hint = slip or f"Write a kind ({listed(_WELL_KNOWN)} or another unit's) and an id."
+        raise UsageError(f"{kind!r} {id_!r} names nobody.", hint=hint)
+    return Identity(kind, id_)
 
 
 def erase(folder: LogFolder, settings: LogSettings, who: Identity) -> int:
@@ -47,8 +63,9 @@ def erase(folder: LogFolder, settings: LogSettings, who: Identity) -> int:
         StorageError: a disk or a lock failed.
         DataError: the engine had not enough memory or disk.
     """
+    before = take_snapshot(folder, settings)  # first of all, so that a folder without a log is left as it is
     with work_space(folder) as space, Warehouse(folder=space) as warehouse:
-        whom = {who, *_theirs(take_snapshot(folder, settings), warehouse, who)}
+        whom = {who, *_theirs(before, warehouse, who)}
         add_tombstones(folder, whom)
         # From here on nothing more of theirs is written. What was since the snapshot still has its lines,
         # even where a sealer has obeyed already.
