@@ -201,10 +201,10 @@ def test_the_prompt_moves_quality_length_and_time() -> None:
 
     base = replies(plain)
     # Four standard errors of a share of 1,500 are .05.
-    assert share(base) == pytest.approx(0.50, abs=0.05)
-    assert share(replies(citing)) == pytest.approx(0.70, abs=0.05)
-    assert share(replies(plain, "sim-large")) == pytest.approx(0.64, abs=0.05)
-    assert share(replies(plain, temperature=2)) == pytest.approx(0.38, abs=0.05)
+    assert share(base) == pytest.approx(0.46, abs=0.05)
+    assert share(replies(citing)) == pytest.approx(0.59, abs=0.05)
+    assert share(replies(plain, "sim-large")) == pytest.approx(0.60, abs=0.05)
+    assert share(replies(plain, temperature=2)) == pytest.approx(0.34, abs=0.05)
     assert tokens(replies(citing)) > tokens(base) > tokens(replies("Be brief."))
     long = replies("Be helpful. " * 200)
     assert sum(reply.first_token_s for _, reply in long) > 1.5 * sum(reply.first_token_s for _, reply in base)

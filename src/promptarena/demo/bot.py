@@ -56,8 +56,8 @@ class Model:
 
 
 MODELS: Final = {
-    "sim-small": Model(skill=0.50, first_token_s=0.012, token_s=0.0003),
-    "sim-large": Model(skill=0.64, first_token_s=0.030, token_s=0.0006),
+    "sim-small": Model(skill=0.46, first_token_s=0.012, token_s=0.0003),
+    "sim-large": Model(skill=0.60, first_token_s=0.030, token_s=0.0006),
 }
 
 
@@ -145,7 +145,7 @@ def _reply_text(messages: list[tuple[str, str]], model: Model, temperature: floa
     if policy is None:
         return "Could you tell me a little more about what you need?"
     cites, careful = bool(_CITING.search(system)), bool(_CAREFUL.search(system))
-    chance = model.skill + 0.20 * cites + 0.03 * careful - 0.06 * temperature
+    chance = model.skill + 0.13 * cites + 0.03 * careful - 0.06 * temperature
     # Who asks again is understood a little better.
     chance += 0.06 * (len(asked) - 1)
     right = draw.random() < chance
