@@ -11,7 +11,19 @@ from typing import Annotated, Final
 import typer
 
 from promptarena import __version__
-from promptarena.cli import analyze, demo, duel, erase, events, init, lifecycle, plan, schema, standing
+from promptarena.cli import (
+    analyze,
+    demo,
+    duel,
+    erase,
+    events,
+    init,
+    lifecycle,
+    plan,
+    readout,
+    schema,
+    standing,
+)
 from promptarena.cli.failures import report_failure
 
 __all__ = ["app", "main"]
@@ -42,6 +54,7 @@ for register in (
     duel.register,
     lifecycle.register,
     standing.register,
+    readout.register,
     events.register,
     erase.register,
     demo.register,
