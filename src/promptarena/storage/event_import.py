@@ -202,7 +202,7 @@ class _Importing:
         found = row.values.get(column or "", fields.get(field)) if field else None
         message = problem.message
         if found not in (None, ""):
-            message = f"`{str(found):.60}` is no `{field}`: {message}"
+            message = f"`{found!s:.60}` is no `{field}`: {message}"
         elif field is not None and field != column:
             message = f"{message} (`{field}`)"
         return Problem(f"{before}{message}.", place, _HINTS.get(field or "", problem.hint))
