@@ -29,7 +29,7 @@ MOST_PROBLEMS: Final = 20
 Progress: TypeAlias = Callable[[str, float], None]
 """Told what is being done (`checking`, `writing`) and what share of the file is done (0 to 1)."""
 
-_SEAL_EVERY: Final = 100
+_SEAL_EVERY: Final = 50
 """Batches; until they are sealed events cost every reader memory."""
 _MOST_COLUMNS: Final = 1_000
 _HINTS: Final = {

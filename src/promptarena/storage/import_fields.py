@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any, Final
@@ -109,6 +109,7 @@ class FieldPlan:
             raise UsageError(problems)
         self._readers = {kind: readers_of(declared, said.zone) for kind, declared in _TYPES.items()}
         self._sources = {kind: self._sources_of(kind) for kind in _TYPES}
+        self._fixed = {kind: list(self._fixed_of(kind)) for kind in _TYPES}
 
     def column_of(self, name: str) -> str | None:
         """The column that a field is read from, if any; of `segments.tier`, or of `segments` as a whole."""
@@ -139,10 +140,8 @@ class FieldPlan:
             if value is None or (textual and value == ""):
                 continue
             _put(fields, name, part, reader(value))
-        for said, text in self._said.constants.items():
-            name, _, part = said.partition(".")
-            if name in self._readers[kind]:
-                _put(fields, name, part, part_reader(name)(text) if part else self._readers[kind][name](text))
+        for name, part, value in self._fixed[kind]:
+            _put(fields, name, part, value)
         self._name(fields, row)
         return fields
 
@@ -184,6 +183,14 @@ class FieldPlan:
                 continue
             found.append((name, part, column, part_reader(name) if part else readers[name]))
         return found
+
+    def _fixed_of(self, kind: str) -> Iterator[tuple[str, str, Any]]:
+        """Field, entry of it, and the value that all rows have."""
+        readers = self._readers[kind]
+        for said, text in self._said.constants.items():
+            name, _, part = said.partition(".")
+            if name in readers:
+                yield name, part, (part_reader(name) if part else readers[name])(text)
 
     def _wrong_kind(self) -> list[Problem]:
         if self.kind is not None and self.kind not in EVENT_TYPES:
