@@ -108,6 +108,20 @@ def test_events_come_back_from_their_table_as_they_were(sent: list[Event]) -> No
         assert table_to_events(kind, events_to_table(kind, mine)) == mine
 
 
+def test_a_filter_takes_in_its_own_moment_and_every_id_that_an_event_is_about() -> None:
+    call = Generation(ts=NOW, request_id="r", feature="f", user_id="u", session_id="s", conversation_id="c")
+    assert EventFilter(since=NOW).matches(call)
+    assert not EventFilter(since=NOW + timedelta(microseconds=1)).matches(call)
+    assert all(EventFilter(unit=id_).matches(call) for id_ in ("r", "u", "s", "c"))
+    assert not EventFilter(unit="f").matches(call)
+    assert not EventFilter(experiment="f").matches(call)
+    duel = Measurement(
+        ts=NOW, name="n", target_kind="request", target="r", against="q", source="judge", value=1.0
+    )
+    assert all(EventFilter(unit=id_).matches(duel) for id_ in ("r", "q"))
+    assert not EventFilter(experiment="n").matches(duel)
+
+
 def test_since_is_a_moment_or_a_duration() -> None:
     assert read_since("2h", NOW) == NOW - timedelta(hours=2)
     assert read_since("2026-01-31", NOW) == datetime(2026, 1, 31, tzinfo=UTC)
