@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,18 @@ def read(path: Path, columns: Columns, *metrics: Metric) -> Cube:
             ["u,v,x,t", "1,a,3,2025-01-06", "2,b,1,6 January"],
             TIMED,
             MEAN,
-            r"t\.csv:3 \(t\): `6 January` is not a time\. Accepted are ISO 8601",
+            r"t\.csv:3 \(t\): `6 January` is not a time between 2000-01-01 and 2100-01-01\. Accepted are ISO",
         ),
         (["u,v,x,t", "1,a,3,20250106"], TIMED, MEAN, r"`20250106` is not a time"),
+        (
+            ["u,v,x,t", "1,a,3,2026-03-01", "2,a,3,1970-01-01", "3,a,4,9999-12-31"],
+            TIMED,
+            MEAN,
+            r"t\.csv:3 \(t\): `1970-01-01` is not a time between 2000-01-01 and 2100-01-01 \(2 rows",
+        ),
+        (["u,v,x,t", "1,a,3,2100-01-02T00:00:00+05:00"], TIMED, MEAN, r"`2100-01-02T.*` is not a time"),
+        (["u,v,x,t", "1,a,3,0044-03-15 (BC)"], TIMED, MEAN, r"`0044-03-15 \(BC\)` is not a time between"),
+        (["u,v,x,t", "1,a,3,946684799"], TIMED, MEAN, r"`946684799` is not a time between"),
         (["u,v,x,t", "1,a,3,infinity"], TIMED, MEAN, r"`infinity` is not a time"),
         (["u,v,x,t", "1,a,3,"], TIMED, MEAN, r"t\.csv:2 \(t\): an empty value is not a time"),
         (["u,v,y", "1,a,3"], COLUMNS, MEAN, r"t\.csv: There is no column `x`.*The columns are `u`, `v`, `y`"),
@@ -128,6 +138,18 @@ def test_times_of_a_wrong_type_are_refused(tmp_path: Path) -> None:
     path = parquet(tmp_path, u=[1], v=["a"], x=[1.0], t=[True])
     with pytest.raises(DataError, match=r"\(t\): Times are due here, not boolean"):
         read(path, TIMED, MEAN)
+
+
+def test_a_typed_time_far_off_is_refused(tmp_path: Path) -> None:
+    times = [datetime.fromisoformat(each) for each in ("2026-03-01", "1999-12-31 23:59")]
+    with pytest.raises(DataError, match=r"\(t\): `1999-12-31 23:59:00.*` is not a time .* \(row 2\)"):
+        read(parquet(tmp_path, u=[1, 2], v=["a", "a"], x=[1.0, 2.0], t=times), TIMED, MEAN)
+
+
+def test_the_ends_of_the_century_are_times(tmp_path: Path) -> None:
+    path = csv(tmp_path, "u,v,x,t", "1,a,3,2000-01-01", "2,a,3,2100-01-01T00:00:00Z", "3,a,4,946684800")
+    days = read(path, TIMED, MEAN).days
+    assert days == (date(2000, 1, 1), date(2100, 1, 1))
 
 
 def test_a_missing_number_is_no_mistake(tmp_path: Path) -> None:

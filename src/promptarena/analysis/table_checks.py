@@ -28,6 +28,9 @@ __all__ = ["Locate", "RowFacts", "check_rows", "nowhere", "too_many_values"]
 # The count of values is an estimate here; the exact one, of units, comes with the pass.
 _SURELY_TOO_MANY: Final = 3 * MOST_VALUES
 
+# What lies outside stands for no time at all (0 in seconds, 9999-12-31), and would make a cohort of its own.
+_EARLIEST, _LATEST = "2000-01-01", "2100-01-01"
+
 _OTHER_DIMENSIONS: Final = ("variant", "day", "epoch", "stage")
 
 Locate = Callable[[int | None, str | None], Location]
@@ -67,8 +70,8 @@ def check_rows(
 
     Raises:
         DataError: a column is missing or of a wrong type, there are no rows, a unit, variant or time is
-            missing, text or NaN or infinity stands for a number, a rate's value is neither true nor false, or
-            a segment plainly is none.
+            missing, a time lies outside 2000 to 2100, text or NaN or infinity stands for a number, a rate's
+            value is neither true nor false, or a segment plainly is none.
         UsageError: a metric that moments cannot tell, or a segment with the name of another dimension.
     """
     _check_request(columns, metrics)
@@ -155,7 +158,8 @@ def _rules(rows: ibis.Table, columns: Columns, metrics: Sequence[Metric]) -> lis
         hint = (
             "Accepted are ISO 8601 dates and times (without a zone: UTC), and epoch seconds or milliseconds."
         )
-        rules.append(_Rule(columns.time, time(rows[columns.time]).isnull(), "{value} is not a time", hint))
+        says = f"{{value}} is not a time between {_EARLIEST} and {_LATEST}"
+        rules.append(_Rule(columns.time, ~_usual_time(rows[columns.time]), says, hint))
     rates = {metric.of for metric in metrics if metric.kind is MetricKind.RATE}
     for column in number_columns(metrics):
         raw, value = rows[column], number(rows[column])
@@ -171,6 +175,12 @@ def _rules(rows: ibis.Table, columns: Columns, metrics: Sequence[Metric]) -> lis
             hint = "A rate is of 1 and 0, or true and false; a number may be a mean or a sum."
             rules.append(_Rule(column, finite & ~value.isin((0.0, 1.0)), "{value} is neither 0 nor 1", hint))
     return rules
+
+
+def _usual_time(column: Any) -> Any:
+    # One comparison: the engine reads a time anew for each expression that asks for it.
+    ends = (ibis.timestamp(f"{day} 00:00:00") for day in (_EARLIEST, _LATEST))
+    return time(column).between(*ends).fill_null(False)
 
 
 def _told(rows: ibis.Table, rule: _Rule, count: int, first: int, locate: Locate) -> Problem:
