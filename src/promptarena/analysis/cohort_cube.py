@@ -14,10 +14,11 @@ from promptarena.analysis.cube import Cube
 from promptarena.analysis.event_tables import EventTables
 from promptarena.analysis.fact_rows import FactRows, fact_rows
 from promptarena.analysis.fields import Columns
-from promptarena.analysis.first_exposures import Arrived, Refused, first_exposures
+from promptarena.analysis.first_exposures import Arrived, first_exposures
 from promptarena.analysis.log_units import Gathered, unit_table, unit_values
 from promptarena.analysis.metric_facts import MetricFacts
 from promptarena.analysis.moment_pass import measure
+from promptarena.analysis.placements import Refused
 from promptarena.analysis.quantile_query import count_column
 from promptarena.analysis.roll_up import part_names
 from promptarena.analysis.value_counts import ValueCounts
@@ -89,8 +90,8 @@ def read_cohorts(
             cube=_cube(units.filter(units.confirmatory), rows, asked, columns),
             canary=canary,
             arrived=exposed.arrived,
-            propensities=exposed.propensities,
-            refused=exposed.refused,
+            propensities=exposed.placements.propensities,
+            refused=exposed.placements.refused,
             unused=rows.refused,
             gathered=gathered.gathered,
         )

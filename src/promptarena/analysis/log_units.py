@@ -10,24 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 import ibis
-import pyarrow as pa
 
 from promptarena.analysis.cohorts import Maturity
 from promptarena.analysis.engine_words import DAY
 from promptarena.analysis.fact_rows import FactRows
 from promptarena.analysis.first_exposures import FirstExposures
 from promptarena.analysis.metric_facts import Fact, MetricFacts
+from promptarena.analysis.placements import variant_number
 from promptarena.analysis.served_configuration import misfit
 from promptarena.storage.warehouse import fetch, held
 
 __all__ = ["Gathered", "UnitTable", "unit_table", "unit_values"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST_DAY: Final = _EPOCH.date()
+_FIRST_DAY: Final = date(1970, 1, 1)
+_SECONDS_A_DAY: Final = 86_400
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -58,18 +58,9 @@ def unit_table(
 ) -> Iterator[UnitTable]:
     """Gather the facts of every unit first exposed up to a day; the table is held while it is used."""
     mature = exposed.units.filter(exposed.units.day <= (last_day - _FIRST_DAY).days)
-    facts = _facts(rows.all, mature, exposed, asked, maturity)
-    days = sorted({arrived.day for arrived in exposed.arrived if arrived.day <= last_day})
-    dates = ibis.memtable(
-        pa.table(
-            {
-                "day": pa.array([(day - _FIRST_DAY).days for day in days], pa.int32()),
-                "date": pa.array([day.isoformat() for day in days], pa.string()),
-            }
-        )
-    )
-    joined = mature.left_join(facts, "unit").join(exposed.placements, "place").join(dates, "day")
-    dimensions = [name for name in exposed.placements.columns if name.startswith("name_")]
+    facts = _facts(rows.all, mature, asked, maturity)
+    joined = mature.left_join(facts, "unit").join(exposed.placements.table, "place")
+    dimensions = [name for name in exposed.placements.table.columns if name.startswith("name_")]
     table = joined.select(
         "unit",
         "first",
@@ -79,7 +70,7 @@ def unit_table(
         "late",
         "misfits",
         "last_received",
-        day=joined.date,
+        day=(joined.day.cast("int64") * _SECONDS_A_DAY).as_timestamp("s").cast("date"),
         **asked.parts(joined),
     )
     with held(table) as units:
@@ -98,11 +89,9 @@ def unit_values(rows: FactRows, units: ibis.Table, asked: MetricFacts, fact: Fac
     return joined.filter(_counts(joined, fact)).drop("at", "until")
 
 
-def _facts(
-    rows: ibis.Table, units: ibis.Table, exposed: FirstExposures, asked: MetricFacts, maturity: Maturity
-) -> ibis.Table:
+def _facts(rows: ibis.Table, units: ibis.Table, asked: MetricFacts, maturity: Maturity) -> ibis.Table:
     """One row a unit that has facts."""
-    known = units.select("unit", "first", "day", "crossed", number=exposed.variant_number(units.place))
+    known = units.select("unit", "first", "day", "crossed", number=variant_number(units.place))
     joined = rows.join(known, "unit")
     timely = joined["at"] < joined["first"] + asked.longest
     if all(fact.window is not None for fact in asked.facts):
@@ -158,7 +147,5 @@ def _gathered(units: ibis.Table) -> Gathered:
     return Gathered(
         late=sum(line["late"] or 0 for line in lines),
         misfits=sum(line["misfits"] or 0 for line in lines),
-        last_received={
-            date.fromisoformat(line["day"]): line["last"] for line in lines if line["last"] is not None
-        },
+        last_received={line["day"]: line["last"] for line in lines if line["last"] is not None},
     )

@@ -100,6 +100,11 @@ def held(expression: ibis.Table) -> Iterator[ibis.Table]:
         DataError: as `fetch`.
     """
     backend = expression.get_backend()
+    if backend.name == "pyspark":
+        # It has no temporary tables, but keeps what it was asked for.
+        with expression.cache() as cached:
+            yield cached
+        return
     name = f"held_{uuid.uuid4().hex}"
     with engine_errors_explained():
         table = backend.create_table(name, expression, temp=True)
