@@ -33,8 +33,7 @@ def read_table(
 
     Raises:
         DataError: the table does not hold what it must (see `table_checks.check_rows`), or a segment has too
-            many
-            values. All problems that a look at the rows can find come together.
+            many values. All problems that a look at the rows can find come together.
         UsageError: a ratio or a quantile that does not say of what.
     """
     facts = check_rows(rows, columns, metrics, locate)

@@ -1,8 +1,7 @@
 """How many units a comparison needs, what it can find with those it has, and with what probability.
 
 With the spread of an estimate (see `spread`), a test of size alpha with one look finds an effect d with
-probability
-`power` from
+probability `power` from
 
     N = (z_alpha sqrt(spread without effect) + z_power sqrt(spread with effect))^2 / d^2
 
