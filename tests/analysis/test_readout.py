@@ -60,7 +60,7 @@ def test_a_single_look_equals_the_fixed_test() -> None:
     made = cube({("control",): {"value": _flips(600, 1_000)}, ("treatment",): {"value": _flips(650, 1_000)}})
     readout = _read(made, plan(metric("value", "rate")))
     comparison = readout.metrics["value"].comparisons["treatment"]
-    z = 0.05 / np.sqrt(0.6 * 0.4 / 1_000 + 0.65 * 0.35 / 1_000)
+    z = 0.05 / np.sqrt(0.625 * 0.375 * 2 / 1_000)  # the pooled test: rates are alike under the null
     assert comparison.p_value == pytest.approx(2 * NormalDist().cdf(-z))
     assert readout.verdict.status is Status.SHIP
     assert not readout.verdict.preregistered
@@ -415,3 +415,47 @@ def test_effects_that_differ_between_segments_and_reversals_by_mixing_are_named(
     }
     readout = _read(cube(apart, ["tier"]), plan(metric("value", "rate"), segments=rules))
     assert any("differs between values of tier" in note for note in readout.notes)
+
+
+def test_a_verdict_never_contradicts_its_own_p_value_on_rare_events() -> None:
+    made = cube({("control",): {"value": np.zeros(200)}, ("treatment",): {"value": _flips(10, 2_000)}})
+    readout = _read(made, plan(metric("value", "rate"), weights=None))
+    comparison = readout.metrics["value"].comparisons["treatment"]
+    assert comparison.p_value is not None
+    assert comparison.p_value > 0.2
+    assert readout.verdict.status is Status.HOLD
+
+
+def test_two_busy_days_a_week_apart_are_not_a_week() -> None:
+    days = {day: (_flips(300, 1_000), _flips(400, 1_000)) for day in ("2026-03-01", "2026-03-08")}
+    arms = {
+        (variant, day): {"value": each[at]}
+        for day, each in days.items()
+        for at, variant in enumerate(("control", "treatment"))
+    }
+    readout = _read(cube(arms, ["day"]), plan(metric("value", "rate")))
+    assert readout.verdict.status is Status.CONTINUE
+    assert any("2 days of cohorts" in reason for reason in readout.verdict.reasons)
+    assert all(readout.verdict.reasons)
+
+
+def test_a_treatment_that_fails_early_does_not_end_the_trial_of_a_good_one() -> None:
+    # By the second week b has crossed the bad way; c crosses the good way in the fourth.
+    weekly = {"control": [500, 500, 500, 500], "b": [450, 420, 470, 470], "c": [505, 515, 580, 600]}
+    made = by_day(
+        {
+            name: [_flips(s if day == 6 else 1, 988 if day == 6 else 2) for s in weeks for day in range(7)]
+            for name, weeks in weekly.items()
+        }
+    )
+    declared = plan(
+        metric("value", "rate"),
+        variants=("control", "b", "c"),
+        weights=None,
+        preregistered=True,
+        design={**FOUR_LOOKS, "min_days": 7},
+    )
+    planned = PlannedSize(_information(0.5, 4_000).information, 12_000)
+    readout = _read(made, declared, planned)
+    assert readout.verdict.by_variant["b"] in (Status.HOLD, Status.HARMFUL)
+    assert readout.verdict.by_variant["c"] is Status.SHIP

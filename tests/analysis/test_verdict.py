@@ -85,9 +85,16 @@ def test_a_primary_that_did_not_cross_holds_at_the_last_look_and_continues_befor
     assert _status(_evidence(primary=_check("primary", None), final=False)) is Status.CONTINUE
 
 
-def test_crossing_the_bad_way_or_futility_holds_at_any_look() -> None:
+def test_crossing_the_bad_way_holds_at_any_look() -> None:
     assert _status(_evidence(primary=_check("primary", False), final=False)) is Status.HOLD
-    assert _status(_evidence(primary=_check("primary", None), final=False, futile=True)) is Status.HOLD
+
+
+def test_a_treatment_that_is_held_does_not_end_the_trial_of_another() -> None:
+    held = _evidence(variant="b", primary=_check("primary", False), final=False)
+    open_ = _evidence(variant="c", primary=_check("primary", None), final=False)
+    verdict = decide([], [held, open_], preregistered=True)
+    assert (verdict.status, verdict.variant) == (Status.CONTINUE, "c")
+    assert verdict.by_variant["b"] is Status.HOLD
 
 
 def test_of_several_that_may_ship_the_best_is_named() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from scipy.special import ndtr
+
 from promptarena.analysis.estimates import ArmPair
+from promptarena.analysis.hypotheses import good_z
 from promptarena.definitions.metric import Metric, MetricKind
 from promptarena.definitions.readout import Comparison
 from promptarena.stats.effects import Effect, Estimate, newcombe_interval
@@ -19,7 +21,7 @@ _FEW_EVENTS: Final = 10
 """Below this many events or non-events in an arm the normal interval of a rate misses its coverage."""
 
 _METHODS: Final = {
-    MetricKind.RATE: "difference of rates, normal interval with unpooled binomial variance",
+    MetricKind.RATE: "difference of rates, unpooled normal interval, score test",
     MetricKind.RATIO: "difference of ratios of sums, delta method over units, Welch's t",
     MetricKind.QUANTILE: "difference of quantiles, Woodruff's error with units as clusters, Welch's t",
 }
@@ -37,7 +39,7 @@ def compare(pair: ArmPair, metric: Metric, alpha: float) -> Comparison:
         method = f"{method.split(',')[0]}, adjusted for {metric.covariate} (CUPED)"
         notes.append(f"{metric.covariate} took away {pair.variance_removed:.0%} of the variance")
     elif metric.kind is MetricKind.RATE and _few_events(effect):
-        return _few_events_comparison(pair, effect, alpha)
+        return _few_events_comparison(pair, effect, metric, alpha)
     if effect.variance == 0:
         note = "every unit has the same value in both variants, so the error of the difference is not known"
         return replace(
@@ -61,7 +63,7 @@ def compare(pair: ArmPair, metric: Metric, alpha: float) -> Comparison:
         relative_difference=relative,
         relative_interval=relative_interval,
         standard_error=effect.standard_error,
-        p_value=effect.p_value(),
+        p_value=_score_p_value(pair, metric) if pair.rates is not None else effect.p_value(),
         p_adjusted=None,
         n_control=pair.n_control,
         n_variant=pair.n_treatment,
@@ -111,14 +113,17 @@ def _few_events(effect: Effect) -> bool:
     return any(min(arm.value, 1 - arm.value) * arm.n < _FEW_EVENTS for arm in arms)
 
 
-def _few_events_comparison(pair: ArmPair, effect: Effect, alpha: float) -> Comparison:
+def _score_p_value(pair: ArmPair, metric: Metric) -> float | None:
+    """Two-sided, of no difference: of the very statistic that the looks test."""
+    z = good_z(pair, metric)
+    return None if z is None else 2 * float(ndtr(-abs(z)))
+
+
+def _few_events_comparison(pair: ArmPair, effect: Effect, metric: Metric, alpha: float) -> Comparison:
     control, treatment = effect.control, effect.treatment
     interval = newcombe_interval(
         treatment.value * treatment.n, treatment.n, control.value * control.n, control.n, alpha
     )
-    pooled = (treatment.value * treatment.n + control.value * control.n) / (treatment.n + control.n)
-    spread = math.sqrt(pooled * (1 - pooled) * (1 / treatment.n + 1 / control.n))
-    p_value = 1.0 if spread == 0 else math.erfc(abs(effect.difference) / spread / math.sqrt(2))
     return Comparison(
         control_value=control.value,
         variant_value=treatment.value,
@@ -127,10 +132,10 @@ def _few_events_comparison(pair: ArmPair, effect: Effect, alpha: float) -> Compa
         relative_difference=effect.relative_difference(),
         relative_interval=None,
         standard_error=None,
-        p_value=p_value,
+        p_value=_score_p_value(pair, metric),
         p_adjusted=None,
         n_control=pair.n_control,
         n_variant=pair.n_treatment,
-        method="difference of rates, Newcombe's hybrid score interval, pooled score test (few events)",
+        method="difference of rates, Newcombe's hybrid score interval, score test (few events)",
         notes=(f"fewer than {_FEW_EVENTS} events or non-events in a variant: no relative interval is given",),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptarena.analysis.cube import Cube
@@ -17,8 +18,9 @@ from promptarena.stats.effects import (
     stratified,
 )
 from promptarena.stats.moments import Moments
+from promptarena.stats.rate_contrasts import RateCounts
 
-__all__ = ["ArmPair", "arm_pair", "estimate", "strata"]
+__all__ = ["ArmPair", "arm_pair", "estimate", "rate_counts", "strata"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,10 @@ class ArmPair:
     n_treatment: int
     problem: str | None = None
     """Why there is no effect; set exactly where `effect` is `None`."""
+    rates: RateCounts | None = None
+    """Events by epoch, of a rate without covariate: its tests are score tests."""
+    weights: tuple[float, ...] = ()
+    """Of the epochs in `rates`."""
     variance_removed: float | None = None
     """Share of the difference's variance that the covariate took away; `None` without one."""
     note: str | None = None
@@ -79,7 +85,18 @@ def arm_pair(
         )
     except ValueError as error:
         return ArmPair(None, n_control, n_treatment, str(error))
-    return ArmPair(effect, n_control, n_treatment)
+    rates = rate_counts(usable) if metric.kind is MetricKind.RATE else None
+    return ArmPair(effect, n_control, n_treatment, rates=rates, weights=tuple(weights))
+
+
+def rate_counts(arms: Sequence[tuple[Moments, Moments]]) -> RateCounts:
+    """Events and units of (control, treatment) moments of a rate, one pair for each epoch."""
+    return RateCounts.of(
+        [c.n * float(c.mean[0]) if c.n else 0.0 for c, _ in arms],
+        [c.n for c, _ in arms],
+        [t.n * float(t.mean[0]) if t.n else 0.0 for _, t in arms],
+        [t.n for _, t in arms],
+    )
 
 
 def estimate(metric: Metric, moments: Moments) -> Estimate:

@@ -6,7 +6,7 @@ from typing import Final
 
 from promptarena.analysis import wording
 from promptarena.analysis.cube import Cube
-from promptarena.analysis.estimates import ArmPair, arm_pair, strata
+from promptarena.analysis.estimates import ArmPair, arm_pair, rate_counts, strata
 from promptarena.analysis.hypotheses import NO_MARGIN
 from promptarena.definitions.analysis_plan import AnalysisPlan
 from promptarena.definitions.metric import Better, Metric, MetricKind
@@ -70,17 +70,17 @@ def _harm(
     if metric.kind is MetricKind.RATE:
         if min(pair.n_control, pair.n_treatment) == 0:
             return None
-        arms = strata(cube, metric, plan.control, treatment)
+        counts = rate_counts(strata(cube, metric, plan.control, treatment))
         return rate_harm(
-            [c.n * float(c.mean[0]) for c, _ in arms],
-            [c.n for c, _ in arms],
-            [t.n * float(t.mean[0]) for _, t in arms],
-            [t.n for _, t in arms],
+            counts.successes_control,
+            counts.n_control,
+            counts.successes_treatment,
+            counts.n_treatment,
             alpha=alpha,
             margin=margin.value,
             relative=margin.relative,
             higher_is_better=metric.better is Better.HIGHER,
-            treatment_share=_treatment_share(plan, treatment) if len(arms) == 1 else None,
+            treatment_share=_treatment_share(plan, treatment) if len(counts.n_control) == 1 else None,
         )
     if pair.effect is None or min(pair.n_control, pair.n_treatment) < MIN_UNITS or pair.effect.variance == 0:
         return None

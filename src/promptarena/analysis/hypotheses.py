@@ -6,12 +6,14 @@ from typing import Final
 
 from scipy.special import ndtri
 
-from promptarena.definitions.analysis_plan import Primary
+from promptarena.analysis.estimates import ArmPair
 from promptarena.definitions.metric import Better, Metric
 from promptarena.definitions.quantities import Margin
-from promptarena.stats.effects import Contrast, Effect, margin_contrast
+from promptarena.stats.effects import Contrast, cautious, margin_contrast
+from promptarena.stats.rate_contrasts import margin_rate_contrast
+from promptarena.stats.rate_score import rate_score
 
-__all__ = ["NO_MARGIN", "contrast", "good_sign", "primary_contrast", "z_score"]
+__all__ = ["NO_MARGIN", "good_sign", "good_z", "information"]
 
 NO_MARGIN: Final = Margin(value=0.0)
 _SMALLEST_TAIL: Final = 1e-300
@@ -22,31 +24,37 @@ def good_sign(metric: Metric) -> int:
     return 1 if metric.better is Better.HIGHER else -1
 
 
-def contrast(effect: Effect, metric: Metric, margin: Margin) -> Contrast:
-    """The good-signed distance from the margin.
+def good_z(pair: ArmPair, metric: Metric, margin: Margin = NO_MARGIN) -> float | None:
+    """Distance from the margin towards the good side, in standard errors; `None` where that is not known.
 
-    Raises:
-        ValueError: a relative margin of a control that is zero.
+    Rates are tested by their score, whose variance is that of the null. Everything else by Welch's t, brought
+    to the normal scale of the boundaries through its p-value, which keeps small samples honest; a sparse arm
+    is taken to vary at least as the other does.
     """
-    return margin_contrast(
-        effect, margin.value, relative=margin.relative, higher_is_better=metric.better is Better.HIGHER
+    higher = metric.better is Better.HIGHER
+    if pair.rates is not None:
+        of_rates = margin_rate_contrast(margin.value, relative=margin.relative, higher_is_better=higher)
+        return rate_score(pair.rates, of_rates, pair.weights).z
+    if pair.effect is None or (margin.relative and pair.effect.control.value == 0):
+        return None
+    tested = margin_contrast(
+        cautious(pair.effect), margin.value, relative=margin.relative, higher_is_better=higher
     )
-
-
-def primary_contrast(effect: Effect, metric: Metric, primary: Primary) -> Contrast:
-    """What the primary is about: the difference itself, or its distance from the non-inferiority margin."""
-    return contrast(effect, metric, primary.margin or NO_MARGIN)
-
-
-def z_score(tested: Contrast) -> float | None:
-    """The normal score with the same one-sided p-value as the contrast's t; `None` without variance.
-
-    Boundaries are on the normal scale; going through the p-value keeps small samples honest.
-    """
     if tested.variance == 0:
         return None
     p = tested.p_value()
     return -float(ndtri(p)) if _SMALLEST_TAIL < p < 0.5 else _from_other_tail(tested)
+
+
+def information(pair: ArmPair) -> float | None:
+    """1 / variance of the difference, of a rate as under no difference; `None` where it is not known."""
+    if pair.effect is None:
+        return None
+    variance = pair.effect.variance
+    if pair.rates is not None:
+        same = margin_rate_contrast(0.0, relative=False, higher_is_better=True)
+        variance = rate_score(pair.rates, same, pair.weights).variance
+    return 1 / variance if variance > 0 else None
 
 
 def _from_other_tail(tested: Contrast) -> float:

@@ -14,6 +14,7 @@ from typing import Final
 
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import arm_pair
+from promptarena.analysis.hypotheses import information
 from promptarena.definitions.analysis_plan import AnalysisPlan
 from promptarena.definitions.readout import TakenLook
 
@@ -114,7 +115,8 @@ def _without_time(
     taken = () if reached is None else (LookPoint(_apart(share, []), reached, None, cube, reached == last),)
     following = 0 if reached is None else reached + 1
     outlook = (
-        f"the next look is at {plan.design.looks[following]:.0%} of the planned information (now {share:.0%})"
+        f"the next look is at {plan.design.looks[following]:.0%} of the planned information"
+        f" (now {_floored(share)})"
         if following <= last
         else ""
     )
@@ -132,11 +134,10 @@ def _fraction(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], planned
     least = math.inf
     for treatment in treatments:
         pair = arm_pair(cube, plan.metric(plan.primary.metric), plan.control, treatment)
-        if min(pair.n_control, pair.n_treatment) < MIN_OBSERVED or pair.effect is None:
+        known = information(pair)
+        if min(pair.n_control, pair.n_treatment) < MIN_OBSERVED or known is None:
             return 0.0
-        if pair.effect.variance == 0:
-            return 0.0
-        least = min(least, 1 / pair.effect.variance)
+        least = min(least, known)
     if planned.information is None:
         return min(_units(cube) / planned.units, 1.0)
     return min(least / planned.information, 1.0)
@@ -159,6 +160,11 @@ def _week_ends(cube: Cube, min_days: int) -> list[tuple[date, int]]:
     ]
 
 
+def _floored(share: float) -> str:
+    """A share in percent, never rounded up to what it has not reached."""
+    return f"{math.floor(share * 100)}%"
+
+
 def _units(cube: Cube) -> int:
     return sum(cell.units for cell in cube.by().values())
 
@@ -177,6 +183,6 @@ def _outlook(cube: Cube, plan: AnalysisPlan, pending: int, now: float) -> str:
     weeks = math.ceil(needed / WEEK - 1e-9)
     when = first + timedelta(days=weeks * WEEK - 1)
     return (
-        f"the next look is at {target:.0%} of the planned information (now {now:.0%}):"
+        f"the next look is at {target:.0%} of the planned information (now {_floored(now)}):"
         f" at this pace after the cohorts of {when.isoformat()}"
     )

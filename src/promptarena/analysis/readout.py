@@ -116,12 +116,16 @@ def _stand(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Sch
         waiting = tuple(waiting_evidence(plan, cube, treatment, looks.outlook) for treatment in treatments)
         return _Standing((), {}, waiting, stopped=False)
     boundary = primary_boundary(plan.design, looks.taken)
+    left: dict[str, TreatmentEvidence] = {}
+    evidence: tuple[TreatmentEvidence, ...] = ()
+    paths: dict[str, PrimaryPath] = {}
     for k in range(1, len(looks.taken) + 1):
         so_far = looks.taken[:k]
         paths = primary_paths(plan, treatments, so_far)
         segments = _primary_segments(plan, so_far[-1].cube, treatments)
         evidence = tuple(
-            look_evidence(
+            left.get(treatment)
+            or look_evidence(
                 plan,
                 so_far,
                 paths[treatment],
@@ -131,8 +135,10 @@ def _stand(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Sch
             )
             for treatment in treatments
         )
-        status = decide((), evidence, preregistered=plan.preregistered).status
-        if status is not Status.CONTINUE:
+        statuses = decide((), evidence, preregistered=plan.preregistered).by_variant
+        # A treatment that is held leaves the trial at that look; all others go on until one ships.
+        left |= {each.variant: each for each in evidence if statuses[each.variant] is Status.HOLD}
+        if Status.SHIP in statuses.values() or len(left) == len(treatments):
             return _Standing(so_far, paths, evidence, stopped=True)
     return _Standing(looks.taken, paths, evidence, stopped=False)
 

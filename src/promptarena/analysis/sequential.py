@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from promptarena.analysis.estimates import arm_pair
-from promptarena.analysis.hypotheses import contrast, primary_contrast, z_score
+from promptarena.analysis.hypotheses import NO_MARGIN, good_z
 from promptarena.analysis.looks import LookPoint
 from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Guardrail
 from promptarena.errors import UsageError
@@ -110,13 +110,10 @@ def guardrail_path(
 ) -> GuardrailPath:
     """One-sided non-inferiority at alpha, spent over the same looks by the primary's spending function."""
     metric = plan.metric(guardrail.metric)
-    z: list[float | None] = []
-    for look in looks:
-        effect = arm_pair(look.cube, metric, plan.control, treatment).effect
-        try:
-            z.append(z_score(contrast(effect, metric, guardrail.margin)) if effect else None)
-        except ValueError:  # a relative margin of a control that is zero
-            z.append(None)
+    z = [
+        good_z(arm_pair(look.cube, metric, plan.control, treatment), metric, guardrail.margin)
+        for look in looks
+    ]
     boundary = spending_boundary(
         [look.fraction for look in looks],
         _spending(plan.design),
@@ -142,11 +139,8 @@ def _primary_z(plan: AnalysisPlan, look: LookPoint, treatment: str) -> float | N
     if look.recorded is not None:
         return look.recorded.z.get(treatment)
     metric = plan.metric(plan.primary.metric)
-    effect = arm_pair(look.cube, metric, plan.control, treatment).effect
-    try:
-        return z_score(primary_contrast(effect, metric, plan.primary)) if effect else None
-    except ValueError:  # a relative margin of a control that is zero
-        return None
+    pair = arm_pair(look.cube, metric, plan.control, treatment)
+    return good_z(pair, metric, plan.primary.margin or NO_MARGIN)
 
 
 def _adjusted(

@@ -28,19 +28,18 @@ class TreatmentEvidence:
     requirements: tuple[Check, ...]
     """Guardrails, observed units, days, segments, selective absence: `False` bars from `ship`.
 
-    `None` bars only where the check itself says so by its name: see `_BARS_WHEN_UNKNOWN`.
+    `None` bars a guardrail only: what could not be tested has not passed.
     """
     unripe: tuple[Check, ...] = ()
     """Requirements that more of the same data will meet (too few units or days)."""
     final: bool
     """Whether this was the last look."""
-    futile: bool = False
     outlook: str
     """What comes next, as a sentence: the date or the size of the next look."""
 
 
 # A guardrail that could not be tested has not passed; a missing time column only leaves a rule unchecked.
-_BARS_WHEN_UNKNOWN = frozenset({"guardrail", "observed"})
+_BARS_WHEN_UNKNOWN = frozenset({"guardrail"})
 
 
 def decide(
@@ -72,7 +71,7 @@ def decide(
     caveats = [check.text for check in trust if check.passed is None]
     return Verdict(
         status=status,
-        reasons=(*_reasons(chosen, status), *others, *caveats, *mark),
+        reasons=(*filter(None, _reasons(chosen, status)), *others, *caveats, *mark),
         variant=chosen.variant,
         by_variant=statuses,
         preregistered=preregistered,
@@ -80,7 +79,8 @@ def decide(
     )
 
 
-_ORDER = [Status.HARMFUL, Status.SHIP, Status.HOLD, Status.CONTINUE]
+# A trial goes on while any treatment does; one that is held only leaves it.
+_ORDER = [Status.HARMFUL, Status.SHIP, Status.CONTINUE, Status.HOLD]
 
 
 def _status(treatment: TreatmentEvidence) -> Status:
@@ -88,7 +88,7 @@ def _status(treatment: TreatmentEvidence) -> Status:
         return Status.HARMFUL
     if treatment.primary.passed and not _barring(treatment):
         return Status.SHIP
-    if treatment.primary.passed is False or treatment.futile:
+    if treatment.primary.passed is False:
         return Status.HOLD
     if treatment.final and not treatment.unripe:
         return Status.HOLD

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
@@ -19,6 +19,7 @@ __all__ = [
     "Contrast",
     "Effect",
     "Estimate",
+    "cautious",
     "fieller",
     "margin_contrast",
     "mean_estimate",
@@ -273,6 +274,24 @@ def margin_contrast(effect: Effect, margin: float, *, relative: bool, higher_is_
         max(sum(pieces) + 2 * good * weight * effect.covariance, 0.0),
         satterthwaite(pieces, [treatment.df, control.df]) if effect.own_df is None else effect.own_df,
     )
+
+
+def cautious(effect: Effect) -> Effect:
+    """The effect with an arm that has less than half of the other's units at least as variable as the other.
+
+    The variance of few skewed values is small just when their largest are absent, which is when their mean is
+    low: the sparse arm then looks surely low.
+    """
+    control, treatment = effect.control, effect.treatment
+    if 2 * treatment.n < control.n:
+        return replace(effect, treatment=_at_least_as_variable(treatment, control))
+    if 2 * control.n < treatment.n:
+        return replace(effect, control=_at_least_as_variable(control, treatment))
+    return effect
+
+
+def _at_least_as_variable(arm: Estimate, other: Estimate) -> Estimate:
+    return replace(arm, variance=max(arm.variance, other.variance * other.n / arm.n))
 
 
 def newcombe_interval(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from numpy.typing import ArrayLike
 
 from promptarena.stats.anytime import AsymptoticSequence, anytime_p_value
-from promptarena.stats.effects import Effect, Estimate, margin_contrast
+from promptarena.stats.effects import Effect, cautious, margin_contrast
 from promptarena.stats.rate_betting import betting_log_e_value
 from promptarena.stats.rate_contrasts import RateContrast, RateCounts, margin_rate_contrast
 from promptarena.stats.rate_mixture import mixture_log_e_value
@@ -125,9 +125,7 @@ def effect_harm(
         raise ValueError(
             f"an asymptotic sequence needs {MIN_UNITS} units a variant, not {min(n_control, n_treatment)}"
         )
-    contrast = margin_contrast(
-        _cautious(effect), margin, relative=relative, higher_is_better=higher_is_better
-    )
+    contrast = margin_contrast(cautious(effect), margin, relative=relative, higher_is_better=higher_is_better)
     sequence, n = AsymptoticSequence(n_opt, alpha), n_control + n_treatment
     upper = sequence.upper_bound(contrast.value, math.sqrt(contrast.variance), n)
     evidence = sequence.one_sided_log_e_value(-contrast.z, n)
@@ -171,19 +169,6 @@ def rate_difference_bounds(
         rise = RateContrast(on_treatment=1.0, on_control=-1.0, offset=0.0)
         high = _upper_bound(_log_e_value(counts, rise, treatment_share), rise, each)
     return low, high
-
-
-def _cautious(effect: Effect) -> Effect:
-    control, treatment = effect.control, effect.treatment
-    if 2 * treatment.n < control.n:
-        return replace(effect, treatment=_at_least_as_variable(treatment, control))
-    if 2 * control.n < treatment.n:
-        return replace(effect, control=_at_least_as_variable(control, treatment))
-    return effect
-
-
-def _at_least_as_variable(arm: Estimate, other: Estimate) -> Estimate:
-    return replace(arm, variance=max(arm.variance, other.variance * other.n / arm.n))
 
 
 def _log_e_value(

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-from scipy.special import betaln, xlog1py, xlogy
+from scipy.special import betaln
 
 from promptarena.stats.rate_contrasts import RateContrast, RateCounts
+from promptarena.stats.rate_restricted import Arms, log_likelihood, rates_at_bound
 
 __all__ = ["mixture_log_e_value"]
 
 _PRIOR: Final = 0.5
 """Jeffreys' prior: at rare rates it needs less evidence than a flat one, elsewhere hardly more."""
-_HALVINGS: Final = 100
 
 
 def mixture_log_e_value(counts: RateCounts, contrast: RateContrast, bound: float = 0.0) -> float:
@@ -67,9 +66,7 @@ def mixture_log_e_value(counts: RateCounts, contrast: RateContrast, bound: float
     return total
 
 
-def _greatest_log_likelihood(
-    arms: tuple[float, float, float, float], contrast: RateContrast, bound: float
-) -> float:
+def _greatest_log_likelihood(arms: Arms, contrast: RateContrast, bound: float) -> float:
     """Over all rates with contrast >= bound."""
     s_c, f_c, s_t, f_t = arms
     p_c = s_c / (s_c + f_c) if s_c + f_c > 0 else None
@@ -78,33 +75,6 @@ def _greatest_log_likelihood(
     best_c = p_c if p_c is not None else float(contrast.on_control > 0)
     best_t = p_t if p_t is not None else float(contrast.on_treatment > 0)
     if contrast.value(best_c, best_t) >= bound:
-        return _log_likelihood(arms, best_c, best_t)
-    return _on_boundary(arms, contrast, bound)
-
-
-def _on_boundary(arms: tuple[float, float, float, float], contrast: RateContrast, bound: float) -> float:
-    """The likelihood is log-concave and its peak lies outside the null, so its best there is on the edge.
-
-    Along the edge p_t = start + slope p_c, and the sign of the derivative is that of a cubic in p_c that is
-    positive before the peak and negative behind it.
-    """
-    s_c, f_c, s_t, f_t = arms
-    start = (bound - contrast.offset) / contrast.on_treatment
-    slope = -contrast.on_control / contrast.on_treatment
-    low, high = 0.0, 1.0
-    if slope != 0:
-        ends = sorted([-start / slope, (1 - start) / slope])
-        low, high = max(low, ends[0]), min(high, ends[1])
-    candidates = [low, high]
-    for _ in range(_HALVINGS):
-        p = (low + high) / 2
-        q = start + slope * p
-        rise = q * (1 - q) * (s_c - (s_c + f_c) * p) + slope * p * (1 - p) * (s_t - (s_t + f_t) * q)
-        low, high = (p, high) if rise > 0 else (low, p)
-    return max(_log_likelihood(arms, p, start + slope * p) for p in (*candidates, (low + high) / 2))
-
-
-def _log_likelihood(arms: tuple[float, float, float, float], control: float, treatment: float) -> float:
-    s_c, f_c, s_t, f_t = arms
-    p, q = np.clip((control, treatment), 0.0, 1.0)
-    return float(xlogy(s_c, p) + xlog1py(f_c, -p) + xlogy(s_t, q) + xlog1py(f_t, -q))
+        return log_likelihood(arms, best_c, best_t)
+    # The likelihood is log-concave and its peak lies outside the null, so its best there is on the edge.
+    return log_likelihood(arms, *rates_at_bound(arms, contrast, bound))

@@ -1,0 +1,106 @@
+"""The score test of two rates equals statsmodels', and errs as it says where events are rare and arms unequal."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import xlogy
+from statsmodels.stats.proportion import test_proportions_2indep as score_oracle
+
+from promptarena.stats.effects import Effect, rate_estimate
+from promptarena.stats.rate_contrasts import RateCounts, margin_rate_contrast
+from promptarena.stats.rate_restricted import log_likelihood, rates_at_bound
+from promptarena.stats.rate_score import rate_score
+
+_COUNTS = [
+    (600, 1_000, 650, 1_000),
+    (3, 400, 11, 1_900),
+    (0, 200, 10, 2_000),
+    (95, 100, 80, 90),
+    (0, 50, 0, 60),
+]
+
+
+@pytest.mark.filterwarnings(
+    "ignore:.*divide:RuntimeWarning"
+)  # the oracle computes ratios it is not asked for
+@pytest.mark.parametrize("counts", _COUNTS)
+def test_a_plain_difference_equals_statsmodels_score_test(counts: tuple[int, int, int, int]) -> None:
+    s_c, n_c, s_t, n_t = counts
+    plain = margin_rate_contrast(0.0, relative=False, higher_is_better=True)
+    score = rate_score(RateCounts.of(*counts), plain)
+    if s_c + s_t == 0:
+        assert score.z == 0
+        return
+    oracle = score_oracle(s_t, n_t, s_c, n_c, compare="diff", method="score", correction=False)
+    assert score.z == pytest.approx(oracle.statistic, abs=1e-6)
+
+
+@pytest.mark.parametrize("counts", _COUNTS)
+@pytest.mark.parametrize("margin", [0.02, 0.1])
+def test_a_margin_equals_a_search_of_the_null(counts: tuple[int, int, int, int], margin: float) -> None:
+    s_c, n_c, s_t, n_t = counts
+    grid = np.linspace(margin, 1.0, 200_001)  # of the control's rate; the treatment's is less by the margin
+    arms = (s_c, n_c - s_c, s_t, n_t - s_t)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        likelihood = (
+            xlogy(arms[0], grid) + xlogy(arms[1], 1 - grid)
+            + xlogy(arms[2], grid - margin) + xlogy(arms[3], 1 - grid + margin)
+        )  # fmt: skip
+    p = grid[np.argmax(likelihood)]
+    q = p - margin
+    z = (s_t / n_t - s_c / n_c + margin) / math.sqrt(p * (1 - p) / n_c + q * (1 - q) / n_t)
+    contrast = margin_rate_contrast(margin, relative=False, higher_is_better=True)
+    assert rate_score(RateCounts.of(*counts), contrast).z == pytest.approx(z, abs=1e-3)
+
+
+@pytest.mark.parametrize("counts", _COUNTS[:4])
+def test_a_ratio_margin_equals_statsmodels_score_test(counts: tuple[int, int, int, int]) -> None:
+    s_c, n_c, s_t, n_t = counts
+    score = rate_score(
+        RateCounts.of(*counts), margin_rate_contrast(0.1, relative=True, higher_is_better=True)
+    )
+    if s_c == 0:
+        assert score.z is not None
+        return
+    oracle = score_oracle(s_t, n_t, s_c, n_c, value=0.9, compare="ratio", method="score", correction=False)
+    assert score.z is not None
+    assert 2 * 0.5 * math.erfc(abs(score.z) / math.sqrt(2)) == pytest.approx(oracle.pvalue, abs=2e-4)
+
+
+@pytest.mark.parametrize("margin", [0.03, 0.2])
+@pytest.mark.parametrize("relative", [False, True])
+def test_restricted_rates_are_the_best_on_the_edge(margin: float, relative: bool) -> None:
+    contrast = margin_rate_contrast(margin, relative=relative, higher_is_better=False)
+    arms = (40.0, 160.0, 30.0, 90.0)
+    p, q = rates_at_bound(arms, contrast, 0.0)
+    assert contrast.value(p, q) == pytest.approx(0, abs=1e-12)
+    grid = np.linspace(0.0, 1.0, 4_001)
+    treatment = -(contrast.offset + contrast.on_control * grid) / contrast.on_treatment
+    inside = (treatment >= 0) & (treatment <= 1)
+    best = max(log_likelihood(arms, c, t) for c, t in zip(grid[inside], treatment[inside], strict=True))
+    assert log_likelihood(arms, p, q) >= best - 1e-9
+
+
+def test_rare_events_in_unequal_arms_err_as_declared_where_the_observed_variance_does_not() -> None:
+    rng = np.random.default_rng(8)
+    runs, rate, n_c, n_t = 20_000, 0.005, 2_700, 300
+    control, treatment = rng.binomial(n_c, rate, runs), rng.binomial(n_t, rate, runs)
+    fewer_is_better = margin_rate_contrast(0.0, relative=False, higher_is_better=False)
+    score_ships = wald_ships = 0
+    for s_c, s_t in zip(control.tolist(), treatment.tolist(), strict=True):
+        z = rate_score(RateCounts.of(s_c, n_c, s_t, n_t), fewer_is_better).z
+        score_ships += z is not None and z > 1.96
+        effect = Effect(rate_estimate(s_c, n_c), rate_estimate(s_t, n_t))
+        wald_ships += effect.variance > 0 and -effect.z > 1.96
+    assert score_ships / runs <= 0.025 + 2 * math.sqrt(0.025 * 0.975 / runs)
+    assert wald_ships / runs > 0.15
+
+
+def test_an_arm_without_units_is_refused() -> None:
+    with pytest.raises(ValueError, match="both arms"):
+        rate_score(
+            RateCounts.of(0, 0, 1, 2), margin_rate_contrast(0.0, relative=False, higher_is_better=True)
+        )
