@@ -74,6 +74,78 @@ def test_a_judge_that_often_contradicts_itself_may_still_be_heard() -> None:
     assert found.status is GateStatus.PASS
 
 
+def one_order(treatment_first: list[float], treatment_second: list[float]) -> JudgedPair:
+    """Each case judged in one order only: first those that showed the treatment first."""
+    unseen = [math.nan]
+    return pair(
+        treatment_first + unseen * len(treatment_second), unseen * len(treatment_first) + treatment_second
+    )
+
+
+@pytest.mark.parametrize(
+    ("treatment_first", "treatment_second", "told"),
+    [
+        ([1.0] * 40, [], "of 40 cases 40 showed only new first and 0 only old"),
+        ([], [0.0] * 40, "of 40 cases 40 showed only old first and 0 only new"),
+        ([1.0] * 36, [0.0] * 4, "of 40 cases 36 showed only new first and 4 only old"),
+        ([1.0] * 4, [0.0] * 36, "of 40 cases 36 showed only old first and 4 only new"),
+        ([1.0] * 30 + [0.0] * 10, [], "of 40 cases 40 showed only new first and 0 only old"),
+        ([1.0, 1.0, 0.0], [], "of 3 cases 3 showed only new first and 0 only old"),
+    ],
+)
+def test_a_display_order_that_tells_who_is_who_is_invalid(
+    treatment_first: list[float], treatment_second: list[float], told: str
+) -> None:
+    found = win_gate(one_order(treatment_first, treatment_second))
+    assert found.status is GateStatus.INVALID
+    assert found.reasons[0].startswith("Display order is confounded with the variant: " + told)
+    assert found.conditions[-1].name == "judge"
+
+
+def test_few_cases_in_both_orders_do_not_clear_many_in_one() -> None:
+    both_forward, both_backward = [1.0] * 15, [0.0] * 15
+    judged = pair(both_forward + [1.0] * 25, both_backward + [math.nan] * 25)
+    found = win_gate(judged)
+    assert found.status is GateStatus.INVALID
+    assert any("of 40 cases 25 showed only new first and 0 only old" in reason for reason in found.reasons)
+
+
+@pytest.mark.parametrize(
+    ("wins", "losses", "status"),
+    [(70, 30, GateStatus.PASS), (30, 70, GateStatus.FAIL), (50, 50, "inconclusive")],
+)
+def test_one_order_a_case_decides_where_both_orders_are_about_as_common(
+    wins: int, losses: int, status: GateStatus
+) -> None:
+    outcomes = np.random.default_rng(7).permutation([1.0] * wins + [0.0] * losses).tolist()
+    assert win_gate(one_order(outcomes[:45], outcomes[45:])).status == status
+
+
+def test_a_few_cases_short_of_an_order_leave_a_judgement_in_both_orders_alone() -> None:
+    found = win_gate(pair([1.0] * 100, [1.0] * 90 + [math.nan] * 10))
+    assert found.status is GateStatus.PASS
+
+
+@pytest.mark.parametrize("conflicts", list(ConflictRule))
+def test_a_judge_of_positions_never_decides_whatever_the_mix_of_orders(conflicts: ConflictRule) -> None:
+    rule = GateRule(win_rate=WinRateRule(above=0.5))
+    for first in range(31):
+        for both in (0, 3, 14, 31):
+            forward = [1.0] * both + [1.0] * first + [math.nan] * (30 - first)
+            backward = [0.0] * both + [math.nan] * first + [0.0] * (30 - first)
+            found = decide_gate(rule, ["new"], "old", {"new": pair(forward, backward)}, {}, conflicts)
+            assert found.status in (GateStatus.INVALID, GateStatus.INCONCLUSIVE), (first, both)
+
+
+def test_orders_drawn_at_random_are_rarely_called_uneven() -> None:
+    rng = np.random.default_rng(44)
+    runs, invalid = 1000, 0
+    for first in rng.binomial(100, 0.5, runs):
+        outcomes = (rng.random(100) < 0.7).astype(float).tolist()
+        invalid += win_gate(one_order(outcomes[:first], outcomes[first:])).status is GateStatus.INVALID
+    assert invalid / runs <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / runs)
+
+
 @pytest.mark.parametrize(
     ("new", "old", "rule", "status"),
     [

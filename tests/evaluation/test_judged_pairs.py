@@ -75,6 +75,18 @@ def test_outcomes_are_those_of_the_slow_definition(rows: list[Row], rule: Confli
 
 
 @given(rows=rows, rule=st.sampled_from(list(ConflictRule)))
+def test_shares_first_are_those_of_the_cases_with_an_outcome(rows: list[Row], rule: ConflictRule) -> None:
+    pair = one_pair(rows)
+    shown: dict[int, set[int]] = defaultdict(set)
+    for case, first, _, score in rows:
+        if score is not None:
+            shown[case].add(first)
+    share = {frozenset({0}): 1.0, frozenset({1}): 0.0, frozenset({0, 1}): 0.5}
+    expected = [share[frozenset(shown[case])] for case in sorted(slow_outcomes(rows, rule))]
+    assert pair.shares_first(rule).tolist() == expected
+
+
+@given(rows=rows, rule=st.sampled_from(list(ConflictRule)))
 def test_every_case_is_won_lost_tied_dropped_or_missing(rows: list[Row], rule: ConflictRule) -> None:
     found = pair_readout(one_pair(rows), NAMES, rule, 0.95)
     dropped = found.conflicts if rule is ConflictRule.DROP else 0

@@ -30,6 +30,9 @@ MOST_MISSING: Final = 0.5
 """Where more of the cases than this have no outcome, the rest are no sample of the dataset."""
 MOST_DECIDED_BY_POSITION: Final = 0.5
 """Where surely more of the cases than this have a winner by display position, the judge reads positions."""
+EVEN_DISPLAY: Final = 0.5
+"""The share of first places that is fair; where a variant surely has more, or surely less, a judge that reads
+positions would decide."""
 
 _ORDER: Final = (GateStatus.INVALID, GateStatus.FAIL, GateStatus.INCONCLUSIVE, GateStatus.PASS)
 
@@ -109,6 +112,7 @@ def _win_rate(
             threshold=above,
         ),
         *_position(treatment, pair, alpha),
+        *_display(treatment, control, pair.shares_first(conflicts), alpha),
     ]
 
 
@@ -137,6 +141,38 @@ def _position(treatment: str, pair: JudgedPair, alpha: float) -> list[GateCondit
             low=low,
             high=high,
             threshold=MOST_DECIDED_BY_POSITION,
+        )
+    ]
+
+
+def _display(treatment: str, control: str, shares: Scores, alpha: float) -> list[GateCondition]:
+    """A condition only where it is broken: who was shown first tells who is who.
+
+    The bounds are those of the win rate, so a judge that names whatever is shown first can neither pass a
+    gate at 0.5 or above nor fail one at 0.5 or below.
+    """
+    found = proportion(shares)
+    low, high = cautious_bounds(found, alpha=alpha)
+    if low <= EVEN_DISPLAY <= high and 0 < found.value < 1:
+        return []
+    ahead, behind = (treatment, control) if found.value > EVEN_DISPLAY else (control, treatment)
+    alone = int((shares == float(found.value > EVEN_DISPLAY)).sum())
+    other = int((shares == float(found.value < EVEN_DISPLAY)).sum())
+    text = (
+        f"Display order is confounded with the variant: of {len(shares):,} cases {alone:,} showed only "
+        f"{ahead} first and {other:,} only {behind}, so a preference for that position would look the same. "
+        "Have every case judged in both orders, or in one drawn at random."
+    )
+    return [
+        GateCondition(
+            name="judge",
+            variant=treatment,
+            status=GateStatus.INVALID,
+            text=text,
+            value=found.value,
+            low=low,
+            high=high,
+            threshold=EVEN_DISPLAY,
         )
     ]
 

@@ -65,6 +65,15 @@ class JudgedPair:
         single = np.where(np.isnan(self.shown_first), self.shown_second, self.shown_first)
         return np.where(self.both, mean, single)
 
+    def shares_first(self, rule: ConflictRule) -> Scores:
+        """Shape (cases with an outcome,): 1 where `variant` was only shown first, 0 only second, 1/2 both.
+
+        It is what a judge would have said that names whatever is shown first, whatever it says.
+        """
+        first, second = ~np.isnan(self.shown_first), ~np.isnan(self.shown_second)
+        share = (1.0 + first - second) / 2
+        return np.asarray(share[~np.isnan(self.outcomes(rule))], dtype=np.float64)
+
     def missing(self, rule: ConflictRule) -> int:
         """Cases without an outcome, less those that the rule drops."""
         dropped = int(self.conflicting.sum()) if rule is ConflictRule.DROP else 0
