@@ -120,6 +120,10 @@ def unit_values(metric: Metric, rows: list[Row]) -> list[float] | None:
             parts = [sum(of) / len(of) if of else None]
         case _:
             over = present(metric.over or "")
+            if not zero:
+                pairs = [(getattr(row, metric.of), getattr(row, metric.over or "")) for row in rows]
+                both = [(x, y) for x, y in pairs if x is not None and y is not None]
+                of, over = [float(x) for x, _ in both], [float(y) for _, y in both]
             parts = [sum(of) if of else None, sum(over) if over else None]
     if zero:
         parts = [0.0 if part is None else part for part in parts]
@@ -212,6 +216,25 @@ def test_rows_become_units_and_units_moments_by_definition(warehouse: Warehouse,
         crossovers=len(crossed),
         crossovers_by_variant={v: list(crossed.values()).count(v) for v in cube.variants},
     )
+
+
+def test_a_ratio_of_missing_parts_counts_only_rows_that_have_both(warehouse: Warehouse) -> None:
+    # The second arm's denominators are seen more often; the cost for each is the same in both.
+    table = table_of(
+        warehouse,
+        {
+            "u": [1, 1, 1, 2, 2, 2],
+            "v": list("aaabbb"),
+            "x": [10, 10, 5, 10, None, 3],
+            "y": [2, 2, 1, 2, 4, None],
+        },
+    )
+    absences = {"seen": Absence.MISSING, "all": Absence.ZERO}
+    ratios = [Metric(name=n, kind=MetricKind.RATIO, of="x", over="y", absent=a) for n, a in absences.items()]
+    cells = read_table(table, Columns(unit="u", variant="v"), ratios)[0].by()
+    assert cells[("a",)].moments["seen"].mean.tolist() == [25.0, 5.0]
+    assert cells[("b",)].moments["seen"].mean.tolist() == [10.0, 2.0]
+    assert cells[("b",)].moments["all"].mean.tolist() == [13.0, 6.0]
 
 
 @few_examples

@@ -34,7 +34,8 @@ def roll_up(rows: ibis.Table, columns: Columns, metrics: Sequence[Metric]) -> ib
 
     The first row of a unit is that of the least time, then of the least row number. It says the unit's
     variant and its segment, epoch and stage values. What a metric is of many rows: rate, the greatest (1 if
-    any is); count, sum; mean of the unit's values; ratio, both sums; a covariate, the mean.
+    any is); count, sum; mean of the unit's values; ratio, both sums, over the rows that have both parts (over
+    all rows where absence is zero: parts may then stand on different rows); a covariate, the mean.
 
     Args:
         rows: checked by `table_checks.check_rows`.
@@ -132,7 +133,12 @@ def _measured(metric: Metric, typed: ibis.Table, one_row: bool) -> list[Any]:
         return [held.nullif(0).cast("float64")]
     if metric.kind is MetricKind.RATIO:
         over = typed[f"number_{metric.over}"]
-        return [value, over] if one_row else [value.sum(), over.sum()]
+        if one_row:
+            return [value, over]
+        if metric.absent is Absence.ZERO:
+            return [value.sum(), over.sum()]
+        # A part whose other half was not seen would weigh on one side alone.
+        return [value.sum(where=over.notnull()), over.sum(where=value.notnull())]
     if one_row:
         return [value]
     return [
