@@ -14,6 +14,8 @@ from promptarena.stats.anytime import AsymptoticSequence
 from promptarena.stats.bandits import ThompsonSampling
 from promptarena.stats.moments import Moments
 from promptarena.stats.posteriors import BetaPosterior, NormalPosterior
+from promptarena.stats.rate_betting import betting_log_e_value
+from promptarena.stats.rate_contrasts import RateContrast, RateCounts
 
 Vector = NDArray[np.float64]
 RULE = ThompsonSampling(least_share=0.05, burn_in=100)
@@ -177,6 +179,28 @@ def test_under_thompson_sampling_and_drift_pooling_is_nearly_always_wrong() -> N
     wrong, _, pooled = _error_rates(_rising, trials=250, epochs=10, batch=300, seed=7)
     assert wrong <= 0.065
     assert pooled > 0.9
+
+
+def test_betting_with_the_shares_by_epoch_holds_under_thompson_sampling_from_the_first_unit() -> None:
+    rng, rule, wrong = np.random.default_rng(10), ThompsonSampling(least_share=0.05, burn_in=5), 0
+    sides = [RateContrast(sign, -sign, 0.0) for sign in (1.0, -1.0)]
+    for _ in range(200):
+        beliefs, share, missed = [BetaPosterior.prior()] * 2, 0.5, False
+        rows: list[tuple[int, int, int, int]] = []
+        shares: list[float] = []
+        for epoch in range(12):
+            treated = int(rng.binomial(25, share))
+            sizes = (25 - treated, treated)
+            hits = [int(rng.binomial(size, _rising(epoch))) for size in sizes]
+            rows.append((hits[0], sizes[0], hits[1], sizes[1]))
+            shares.append(share)
+            beliefs = [belief.updated(h, size) for belief, h, size in zip(beliefs, hits, sizes, strict=True)]
+            share = float(rule.allocation(beliefs).weights[1])
+            columns = np.array(rows).T
+            counts = RateCounts.of(columns[0], columns[1], columns[2], columns[3])
+            missed |= any(betting_log_e_value(counts, shares, side) >= math.log(40) for side in sides)
+        wrong += missed
+    assert wrong / 200 <= 0.05
 
 
 @pytest.mark.slow
