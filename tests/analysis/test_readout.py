@@ -384,7 +384,7 @@ def test_a_covariate_narrows_the_interval_and_says_by_how_much() -> None:
     arms = {}
     for name, shift in (("control", 0.0), ("treatment", 0.1)):
         before = rng.normal(10, 1, 2_000)
-        arms[(name,)] = {"value": np.column_stack([before + shift + rng.normal(0, 0.5, 2_000), before])}
+        arms[(name,)] = {"value": np.column_stack([before + shift + rng.normal(0, 0.5, 2_000), before, np.zeros(2_000)])}
     adjusted = (
         _read(cube(arms), plan(metric("value", covariate="before"))).metrics["value"].comparisons["treatment"]
     )
@@ -415,6 +415,17 @@ def test_effects_that_differ_between_segments_and_reversals_by_mixing_are_named(
     }
     readout = _read(cube(apart, ["tier"]), plan(metric("value", "rate"), segments=rules))
     assert any("differs between values of tier" in note for note in readout.notes)
+
+
+def test_declared_looks_on_data_without_time_are_valid_only_once() -> None:
+    made = cube({("control",): {"value": _flips(500, 1_000)}, ("treatment",): {"value": _flips(510, 1_000)}})
+    declared = plan(metric("value", "rate"), preregistered=True, design=FOUR_LOOKS)
+    assert "looked at once" in _read(made, declared, _information(0.5, 4_000)).verdict.reasons[-1]
+    unsized = by_day({"control": [_flips(50, 100)] * 7, "treatment": [_flips(51, 100)] * 7})
+    plain = plan(metric("value", "rate"), preregistered=True)
+    assert "looked at once" in _read(unsized, plain).verdict.reasons[-1]
+    sized = _read(unsized, plain, _information(0.5, 700))
+    assert not any("looked at once" in reason for reason in sized.verdict.reasons)
 
 
 def test_a_verdict_never_contradicts_its_own_p_value_on_rare_events() -> None:

@@ -158,6 +158,9 @@ _BAD: list[tuple[str, str, list[str], list[str]]] = [
     ("weights that do not sum", "user,arm,won\nu1,control,1\nu2,treatment,0\n", ["--rate", "won", "--weights", "control=.5,treatment=.4"], ["sum to 0.9"]),
     ("an unknown variant", "user,arm,won\nu1,control,1\nu2,tretment,0\n", ["--rate", "won", "--weights", "control=.5,treatment=.5"], ["`tretment`", "Did you mean `treatment`?"]),
     ("a primary that is no metric", "user,arm,won\nu1,control,1\nu2,treatment,0\n", ["--rate", "won", "--primary", "wom"], ["`wom`", "Did you mean `won`?"]),
+    ("a guardrail named twice", "user,arm,won\nu1,control,1\nu2,treatment,0\n", ["--rate", "won", "--mean", "x", "--guardrail", "x=1", "--guardrail", "x=2"], ["`x` twice"]),
+    ("an outcome as covariate", "user,arm,won\nu1,control,1\nu2,treatment,0\n", ["--mean", "won", "--covariate", "won"], ["--covariate", "measures"]),
+    ("a weight named twice", "user,arm,won\nu1,control,1\nu2,treatment,0\n", ["--rate", "won", "--weights", "control=.5,control=.5"], ["`control` twice"]),
     ("a ratio without a slash", "user,arm,won\nu1,control,1\nu2,treatment,0\n", ["--ratio", "won"], ["NUM/DEN"]),
 ]  # fmt: skip
 

@@ -95,7 +95,12 @@ def build_readout(
         primary=plan.primary.metric,
         alpha=plan.design.alpha,
         preregistered=plan.preregistered,
-        verdict=decide(trust, evidence, preregistered=plan.preregistered),
+        verdict=decide(
+            trust,
+            evidence,
+            preregistered=plan.preregistered,
+            looks_known=planned is not None and cube.days is not None,
+        ),
         balance=balance,
         units=units,
         metrics=metrics,

@@ -136,7 +136,18 @@ def _flag_plan(flags: Flags) -> AnalysisPlan:
     for flag, name in [("--primary", primary), *(("--lower", name) for name in flags.lower)]:
         if names and name not in names:
             problems.append(_not_a_metric(flag, name, names))
-    if primary in [guardrail.metric for guardrail in guardrails]:
+    guarded = [guardrail.metric for guardrail in guardrails]
+    for name in sorted({name for name in guarded if guarded.count(name) > 1}):
+        problems.append(Problem(f"--guardrail names `{name}` twice.", hint="A guardrail has one margin."))
+    for metric in metrics:
+        if flags.covariate is not None and flags.covariate in (metric.of, metric.over):
+            problems.append(
+                Problem(
+                    f"--covariate `{flags.covariate}` is what `{metric.name}` measures.",
+                    hint="A covariate is known before exposure: it cannot be the outcome.",
+                )
+            )
+    if primary in guarded:
         problems.append(Problem(f"The primary `{primary}` cannot be a guardrail too."))
     if flags.alpha is not None and not 0 < flags.alpha < 0.5:
         problems.append(
@@ -222,6 +233,9 @@ def _weights(written: str, problems: list[Problem]) -> dict[str, float]:
     weights: dict[str, float] = {}
     for part in written.split(","):
         name, _, value = part.partition("=")
+        if name.strip() in weights:
+            problems.append(Problem(f"--weights names `{name.strip()}` twice.", hint="Each variant once."))
+            return {}
         try:
             weights[name.strip()] = parse_share(_number(value.strip()))
         except ValueError:

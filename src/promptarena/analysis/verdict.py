@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from promptarena.definitions.readout import NOT_PREREGISTERED, Check, Status, Verdict
+from promptarena.definitions.readout import LOOKED_ONCE, NOT_PREREGISTERED, Check, Status, Verdict
 
 __all__ = ["TreatmentEvidence", "decide"]
 
@@ -43,15 +43,26 @@ _BARS_WHEN_UNKNOWN = frozenset({"guardrail"})
 
 
 def decide(
-    trust: Sequence[Check], treatments: Sequence[TreatmentEvidence], *, preregistered: bool
+    trust: Sequence[Check],
+    treatments: Sequence[TreatmentEvidence],
+    *,
+    preregistered: bool,
+    looks_known: bool = True,
 ) -> Verdict:
     """The first status that applies, over all treatments.
+
+    Args:
+        trust: what makes the data believable or not.
+        treatments: what is known of each.
+        preregistered: whether a definition announced the analysis.
+        looks_known: whether the data shows which looks came before; else the verdict says that it must be the
+            only one.
 
     With several treatments a harmful one is told before one that may ship, and each one's own status is in
     `by_variant`. Among several that may ship the best on the primary is named.
     """
     checks = (*trust, *(check for treatment in treatments for check in _checks(treatment)))
-    mark = () if preregistered else (NOT_PREREGISTERED,)
+    mark = (NOT_PREREGISTERED,) if not preregistered else () if looks_known else (LOOKED_ONCE,)
     broken = [check for check in trust if check.passed is False]
     if broken:
         return Verdict(

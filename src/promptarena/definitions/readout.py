@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 __all__ = [
+    "LOOKED_ONCE",
     "NOT_PREREGISTERED",
     "Balance",
     "Check",
@@ -30,6 +31,9 @@ __all__ = [
 
 NOT_PREREGISTERED: Final = "not preregistered; valid only if looked at once"
 """The last reason of a verdict that no definition announced."""
+
+LOOKED_ONCE: Final = "valid only if looked at once: the data cannot show which looks were taken before"
+"""The last reason of a declared verdict on data without time, or of a design without a size."""
 
 Interval = tuple[float | None, float | None]
 
