@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,32 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"This is a folder"):
         write_whole("x", tmp_path)
+
+
+def test_what_is_no_regular_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    pipe, link, listening = tmp_path / "pipe", tmp_path / "link", tmp_path / "s"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(listening))
+        for path in (pipe, link, listening):
+            with pytest.raises(UsageError, match=r"a device, a pipe or a socket, not a file"):
+                write_whole("x", path)
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert listening.is_socket()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["link", "pipe", "s"]
+
+
+def test_a_link_stays_a_link_and_its_file_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "wiki").mkdir()
+    page, link = tmp_path / "wiki" / "page.md", tmp_path / "page.md"
+    page.write_text("old")
+    link.symlink_to(page)
+    write_whole("new", link)
+    assert link.is_symlink()
+    assert page.read_text() == "new"
+    assert [each.name for each in page.parent.iterdir()] == ["page.md"]
 
 
 def test_a_read_only_folder_is_refused_and_the_old_file_stays(tmp_path: Path) -> None:

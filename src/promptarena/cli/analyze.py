@@ -75,8 +75,10 @@ def analyze(
     preregistered; valid only if looked at once".
     """
     from promptarena.analysis.table_analysis import Flags, analyze_table
-    from promptarena.cli.rendering import render_readout
+    from promptarena.cli.rendering import refuse_overwriting, render_readout
 
+    # FILE.duckdb::TABLE is read from FILE.duckdb.
+    refuse_overwriting(html, markdown, [Path(file.rsplit("::", 1)[0]), definition])
     readout = analyze_table(
         Flags(
             file=file,

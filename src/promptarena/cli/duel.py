@@ -27,7 +27,10 @@ def duel(
 
     With a gate the exit status is its answer: 0 pass, 1 fail, 3 inconclusive, 4 invalid.
     """
-    from promptarena.cli.rendering import render_duel
+    from promptarena.cli.rendering import refuse_overwriting, render_duel
+    from promptarena.definitions.duel import load_duel, referenced_files
     from promptarena.evaluation.duel import run_duel
 
+    if html is not None or markdown is not None:
+        refuse_overwriting(html, markdown, [file, *referenced_files(load_duel(file), file.parent)])
     raise typer.Exit(render_duel(run_duel(file), as_json=as_json, html=html, markdown=markdown))

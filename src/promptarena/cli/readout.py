@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,14 +32,17 @@ def readout(
 
     A look that was taken is recorded and never changes; events that come later are counted, not let in.
     """
-    from promptarena.cli.registry_access import opened_registry
-    from promptarena.cli.rendering import render_readout
+    from promptarena.cli.registry_access import opened_registry, registry_file
+    from promptarena.cli.rendering import refuse_overwriting, render_readout
     from promptarena.definitions.clock import SystemClock
+    from promptarena.definitions.project import find_project
     from promptarena.errors import UsageError
     from promptarena.rollout.experiment_readout import read_and_record
 
     with opened_registry() as registry:
         if registry is None:
             raise UsageError("Nothing was ever started here.", hint="Begin with `arena start FILE`.")
-        found = read_and_record(registry, log_to_read(log), experiment, SystemClock().now())
+        reader = log_to_read(log)
+        refuse_overwriting(html, markdown, [find_project(Path.cwd()), registry_file(), reader.folder.root])
+        found = read_and_record(registry, reader, experiment, SystemClock().now())
     raise typer.Exit(render_readout(found, as_json=as_json, html=html, markdown=markdown, check=check))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from promptarena.storage.registry.address import Address
     from promptarena.storage.registry.registry import Registry
 
-__all__ = ["actor", "opened_lifecycle", "opened_registry"]
+__all__ = ["actor", "opened_lifecycle", "opened_registry", "registry_file"]
 
 _ACTOR_VARIABLE: Final = "ARENA_ACTOR"
 
@@ -54,6 +54,15 @@ def opened_registry() -> Iterator[Registry | None]:
         return
     with open_registry(address) as registry:
         yield registry
+
+
+def registry_file() -> Path | None:
+    """Where the registry is that `opened_registry` opens; `None` on a database server.
+
+    Raises:
+        DefinitionError: there is no arena.yaml, or what it says of the registry is wrong.
+    """
+    return _address(None).file
 
 
 def actor() -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
+
+from promptarena.errors import Location, UsageError
 
 if TYPE_CHECKING:
     from promptarena.analysis.plan import Plan
@@ -13,10 +17,45 @@ if TYPE_CHECKING:
     from promptarena.definitions.readout import Readout
     from promptarena.reporting.outlines import Report
 
-__all__ = ["render_duel", "render_plan", "render_readout"]
+__all__ = ["refuse_overwriting", "render_duel", "render_plan", "render_readout"]
 
 _VERDICT_STATUS: Final = {"ship": 0, "harmful": 1, "hold": 1, "continue": 3, "invalid": 4}
 _GATE_STATUS: Final = {"pass": 0, "fail": 1, "inconclusive": 3, "invalid": 4}
+
+
+def refuse_overwriting(html: Path | None, markdown: Path | None, inputs: Iterable[Path | None]) -> None:
+    """Refuse reports that would replace each other, or what they are made from.
+
+    Args:
+        html: where a page is to be written.
+        markdown: where Markdown is.
+        inputs: the files that are read; of a folder everything in it.
+
+    Raises:
+        UsageError: they would.
+    """
+    if html is not None and markdown is not None and _same(html, markdown):
+        raise UsageError(
+            "--html and --markdown name the same file.",
+            where=Location(markdown),
+            hint="Give one of them another name.",
+        )
+    read = [path for path in inputs if path is not None]
+    for option, report in (("--html", html), ("--markdown", markdown)):
+        if report is not None and any(_same(report, path) or _within(report, path) for path in read):
+            raise UsageError(
+                f"{option} would overwrite what is read.", where=Location(report), hint="Name another file."
+            )
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _within(path: Path, folder: Path) -> bool:
+    return folder.is_dir() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def render_readout(

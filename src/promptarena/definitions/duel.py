@@ -43,6 +43,7 @@ __all__ = [
     "WinRateRule",
     "load_duel",
     "referenced_columns",
+    "referenced_files",
 ]
 
 
@@ -286,3 +287,20 @@ def referenced_columns(duel: Duel) -> tuple[str, ...]:
     """The columns of the dataset that checks refer to."""
     values = (check.value for check in duel.checks)
     return tuple(dict.fromkeys(value.column for value in values if isinstance(value, ColumnValue)))
+
+
+def referenced_files(duel: Duel, folder: Path) -> tuple[Path, ...]:
+    """The files that a duel reads.
+
+    Args:
+        duel: the definition.
+        folder: what its file names are relative to.
+    """
+    sources: list[TableSource] = [duel.dataset]
+    sources += [variant.outputs for variant in duel.variants.values() if variant.outputs is not None]
+    if duel.judge is not None:
+        sources.append(duel.judge.recorded)
+    values = (check.value for check in duel.checks)
+    schemas = [value for value in values if isinstance(value, str) and value.startswith("file://")]
+    names = [*(source.file for source in sources), *(name.removeprefix("file://") for name in schemas)]
+    return tuple(folder / name for name in names)

@@ -14,17 +14,27 @@ __all__ = ["write_whole"]
 def write_whole(text: str, path: Path) -> None:
     """Write a file aside and rename it into place, so that nobody ever reads half of it.
 
-    UTF-8, newlines as they are; what is no valid Unicode is written as an escape.
+    UTF-8, newlines as they are; what is no valid Unicode is written as an escape. Where the path is a link,
+    it stays one and the file that it names is replaced.
 
     Raises:
-        UsageError: the folder is missing or cannot be written to, or the path is a folder.
+        UsageError: the folder is missing or cannot be written to, or what is there is no regular file: a
+            folder, a device, a pipe.
     """
     where = Location(file=path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    target = Path(os.path.realpath(path))
+    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         if path.is_dir():
             raise UsageError(
                 "This is a folder, not a file to write a report to.", where=where, hint="Name a file in it."
+            )
+        if path.exists() and not path.is_file():
+            # Renaming would put a file in its place: as root even over /dev/null, for the whole system.
+            raise UsageError(
+                "This is a device, a pipe or a socket, not a file to write a report to.",
+                where=where,
+                hint="Name a file; --json goes to standard output.",
             )
         if not path.parent.is_dir():
             raise UsageError(
@@ -34,7 +44,7 @@ def write_whole(text: str, path: Path) -> None:
             )
         try:
             _write_through(text.encode("utf-8", "backslashreplace"), aside)
-            aside.replace(path)
+            aside.replace(target)
         finally:
             with suppress(OSError):
                 aside.unlink(missing_ok=True)
