@@ -58,6 +58,8 @@ class Model:
 MODELS: Final = {
     "sim-small": Model(skill=0.46, first_token_s=0.012, token_s=0.0003),
     "sim-large": Model(skill=0.60, first_token_s=0.030, token_s=0.0006),
+    # Knows no policy whatever its prompt says: what a gate is for.
+    "sim-blank": Model(skill=-1.0, first_token_s=0.006, token_s=0.0002),
 }
 
 
