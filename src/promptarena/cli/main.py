@@ -24,7 +24,7 @@ from promptarena.cli import (
     schema,
     standing,
 )
-from promptarena.cli.failures import report_failure
+from promptarena.cli.failures import report_exit, report_failure
 
 __all__ = ["app", "main"]
 
@@ -79,7 +79,11 @@ def _root(
 
 def main() -> None:
     """The console script: every failure becomes one clear message and the right exit status."""
+    as_json = "--json" in sys.argv
     try:
-        app()
+        try:
+            app()
+        except SystemExit as left:
+            report_exit(left, as_json=as_json)
     except Exception as error:  # the one place where anything at all may arrive
-        sys.exit(report_failure(error, as_json="--json" in sys.argv))
+        sys.exit(report_failure(error, as_json=as_json))

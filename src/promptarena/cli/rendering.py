@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
+from promptarena.cli.failures import reader_may_leave
 from promptarena.errors import Location, UsageError
 
 if TYPE_CHECKING:
@@ -88,6 +89,12 @@ def _render(report: Report, *, as_json: bool, html: Path | None, markdown: Path 
         from promptarena.reporting.markdown import to_markdown
 
         write_whole(to_markdown(report), markdown)
+    # A verdict is the exit status even where nobody reads it: `arena duel ... | head` must not pass a gate.
+    with reader_may_leave():
+        _print(report, as_json=as_json, written=[path for path in (html, markdown) if path is not None])
+
+
+def _print(report: Report, *, as_json: bool, written: Iterable[Path]) -> None:
     if as_json:
         from promptarena.reporting.json import to_json
 
@@ -98,6 +105,5 @@ def _render(report: Report, *, as_json: bool, html: Path | None, markdown: Path 
     from promptarena.reporting.text import print_text
 
     print_text(report, Console())
-    for written in (html, markdown):
-        if written is not None:
-            typer.echo(f"\nWritten: {written}")
+    for path in written:
+        typer.echo(f"\nWritten: {path}")
