@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(READY)
-	@$(BIN)/arena demo
+	@$(BIN)/arena demo --recorded
 
 test: lint types layers unit
 
