@@ -62,7 +62,7 @@ def _tell(folder: Path, daily: int, weeks: int) -> Told:
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Told:
     """A week with few customers: too little to decide."""
-    return _tell(tmp_path_factory.mktemp("short") / "demo", daily=20, weeks=1)
+    return _tell(tmp_path_factory.mktemp("short") / "demo", daily=12, weeks=1)
 
 
 def test_the_log_holds_what_truly_happened(short: Told) -> None:
@@ -113,6 +113,12 @@ def test_every_exposure_is_of_its_stage_and_before_its_answers(short: Told) -> N
     assert set(map(frozenset, stages.values())) == {frozenset({"ab"})}
     # Canary: a fifth of a day's customers (4 standard errors of 20 are about 7).
     assert sum(moment.date().day == 1 for moment in exposed.values()) <= 11
+
+
+def test_events_are_received_when_they_happen(short: Told) -> None:
+    log = LogReader(log_folder(load_project(short.folder)))
+    counts = log.counts()
+    assert (counts.late, counts.ahead, counts.duplicates, counts.torn) == (0, 0, 0, 0)
 
 
 def test_offline_answers_are_in_the_log_and_never_exposures(short: Told) -> None:

@@ -53,7 +53,7 @@ SEED: Final = 20260301
 _SUNDAY: Final = datetime(2026, 3, 1, tzinfo=UTC)
 """The canary's day; the A/B test begins on the Monday after, so that its weeks are whole."""
 _DAY: Final = timedelta(days=1)
-_MATURED: Final = timedelta(hours=2)
+_MATURED: Final = timedelta(hours=1)
 """After a midnight: the windows of the day before yesterday have closed, and what comes late has come."""
 _DAILY: Final = 70
 _WEEKS: Final = 4
@@ -206,7 +206,6 @@ class _Story:
                 floor = ShopFloor(arena, client, self._clock, bar.advance)
                 for day, arrivals in enumerate(self._by_day()):
                     if day == 1:
-                        await arena.flush()
                         bar.print(f"Canary: {canary_line(log)}")
                         lifecycle.ramp(EXPERIMENT, reason="a day of canary, nothing broke")
                         await arena.refresh()
@@ -214,17 +213,14 @@ class _Story:
                     await floor.serve(arrivals)
                     self._clock.advance_to(_SUNDAY + (day + 1) * _DAY)
                     if day > 1 and day % 7 == 1:
-                        readout = await self._look(bar, arena, registry, log, week=day // 7)
+                        readout = await self._look(bar, registry, log, week=day // 7)
                         if readout.verdict.status is not Status.CONTINUE:
                             break
         assert readout is not None
         return readout
 
-    async def _look(
-        self, bar: Bar, arena: AsyncArena, registry: Registry, log: LogReader, week: int
-    ) -> Readout:
+    async def _look(self, bar: Bar, registry: Registry, log: LogReader, week: int) -> Readout:
         self._clock.advance_to(self._clock.now() + _MATURED)
-        await arena.flush()
         bar.says(f"week {week}: a look")
         readout = await asyncio.to_thread(read_and_record, registry, log, EXPERIMENT, self._clock.now())
         bar.print(look_line(readout, week))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from promptarena.demo.customers import Conversation, Customer
@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 
 __all__ = ["ShopFloor"]
 
+_TOGETHER: Final = timedelta(minutes=30)
 _READS: Final = timedelta(seconds=40)
 _DECIDES: Final = timedelta(minutes=5)
 
 
 class ShopFloor:
-    """Where customers are served, some at a time.
+    """Where customers are served, those together who come within half an hour.
+
+    More at once would have the calendar run ahead of who came first, and the log call their events late.
 
     Args:
-        concurrency: how many conversations are under way at once.
         served: called after each conversation.
+        concurrency: how many conversations are under way at once, at most.
     """
 
     def __init__(
@@ -42,21 +45,35 @@ class ShopFloor:
         self._clock = clock
         self._served = served
         self._concurrency = concurrency
+        self._under_way: dict[int, datetime] = {}
+        self._left = asyncio.Event()
 
     async def serve(self, customers: Iterable[Customer]) -> None:
         """Serve customers in the order in which they arrive, until the last of them has left."""
-        room = asyncio.Semaphore(self._concurrency)
 
         async def visit(customer: Customer) -> None:
             try:
                 await self._visit(customer)
             finally:
-                room.release()
+                del self._under_way[customer.number]
+                self._left.set()
 
         async with asyncio.TaskGroup() as visits:
             for customer in customers:
-                await room.acquire()
+                while self._must_wait(customer):
+                    self._left.clear()
+                    await self._left.wait()
+                # What is queued is received now, not when the calendar has gone on.
+                await self._arena.flush()
+                self._under_way[customer.number] = customer.arrives
                 visits.create_task(visit(customer))
+        await self._arena.flush()
+
+    def _must_wait(self, customer: Customer) -> bool:
+        arrivals = self._under_way.values()
+        return len(arrivals) >= self._concurrency or (
+            len(arrivals) > 0 and customer.arrives - min(arrivals) > _TOGETHER
+        )
 
     async def _visit(self, customer: Customer) -> None:
         now = customer.arrives
