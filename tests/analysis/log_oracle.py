@@ -110,7 +110,9 @@ class _Facts:
             return own
         long_ago = first - timedelta(days=10_000)
         before = self._numbers(metric.covariate, unit, long_ago, first, MetricKind.MEAN)
-        return (own, sum(before) / len(before)) if own is not None and before else None
+        if own is None:
+            return None
+        return (own, sum(before) / len(before), 0.0) if before else (own, None, 1.0)
 
     def _numbers(self, name: str, unit: str, begin: datetime, end: datetime, kind: MetricKind) -> list[float]:
         if name in GENERATION_FIELDS:

@@ -384,7 +384,9 @@ def test_a_covariate_narrows_the_interval_and_says_by_how_much() -> None:
     arms = {}
     for name, shift in (("control", 0.0), ("treatment", 0.1)):
         before = rng.normal(10, 1, 2_000)
-        arms[(name,)] = {"value": np.column_stack([before + shift + rng.normal(0, 0.5, 2_000), before, np.zeros(2_000)])}
+        arms[(name,)] = {
+            "value": np.column_stack([before + shift + rng.normal(0, 0.5, 2_000), before, np.zeros(2_000)])
+        }
     adjusted = (
         _read(cube(arms), plan(metric("value", covariate="before"))).metrics["value"].comparisons["treatment"]
     )

@@ -25,7 +25,8 @@ class Cell:
 
     units: int
     moments: Mapping[str, Moments]
-    """By metric name; a metric's `n` counts the units that have a value of it (and of its covariate)."""
+    """By metric name; a metric's `n` counts the units that have a value of it. With a covariate
+    come two components, it and a mark: 1 where it is missing and a constant stands in for it, else 0."""
 
     def __add__(self, other: Cell) -> Cell:
         if self.moments.keys() != other.moments.keys():
@@ -44,9 +45,13 @@ class MomentArrays:
     """Shape (c, k)."""
     comoments: Floats
     """Shape (c, k, k): sums of products of deviations from the cell's mean."""
+    stand_in: float = 0.0
+    """What was taken for a missing covariate, which is the last component but one; the last says where."""
 
     @classmethod
-    def from_pivots(cls, n: Integers, pivots: Floats, sums: Floats, products: Floats) -> MomentArrays:
+    def from_pivots(
+        cls, n: Integers, pivots: Floats, sums: Floats, products: Floats, stand_in: float = 0.0
+    ) -> MomentArrays:
         """Moments from sums about pivots, both of shape (c, k); `products` is (c, k, k)."""
         held = np.maximum(n, 1)[:, None]
         shift = sums / held
@@ -54,7 +59,7 @@ class MomentArrays:
         diagonal = np.arange(pivots.shape[1])
         # Cancellation may leave a variance a few ulps below zero; no sum of squares is.
         comoments[:, diagonal, diagonal] = np.maximum(comoments[:, diagonal, diagonal], 0.0)
-        return cls(n, np.where(n[:, None] > 0, pivots + shift, 0.0), comoments)
+        return cls(n, np.where(n[:, None] > 0, pivots + shift, 0.0), comoments, stand_in)
 
     def merged(self, group: Integers, groups: int) -> MomentArrays:
         """Add the cells of each group; the many-at-once form of `Moments.__add__`.
@@ -78,19 +83,29 @@ class MomentArrays:
         comoments = np.zeros((groups, k, k))
         between = self.n[:, None, None] * (gap[:, :, None] * gap[:, None, :])
         np.add.at(comoments, group, self.comoments + between)
-        return MomentArrays(n, mean, comoments)
+        return replace(self, n=n, mean=mean, comoments=comoments)
 
     def taken(self, at: Sequence[int]) -> MomentArrays:
         """The cells at these places."""
         where = np.asarray(at, dtype=np.int64)
-        return MomentArrays(self.n[where], self.mean[where], self.comoments[where])
+        return replace(self, n=self.n[where], mean=self.mean[where], comoments=self.comoments[where])
+
+    def standing_in(self, value: float) -> MomentArrays:
+        """The moments as if this value had been taken for a missing covariate."""
+        if value == self.stand_in:
+            return self
+        move = np.eye(self.mean.shape[1])
+        move[-2, -1] = value - self.stand_in
+        return MomentArrays(self.n, self.mean @ move.T, move @ self.comoments @ move.T, value)
 
     def joined(self, other: MomentArrays) -> MomentArrays:
         """The cells of both, one after the other."""
+        other = other.standing_in(self.stand_in)
         return MomentArrays(
             np.concatenate([self.n, other.n]),
             np.concatenate([self.mean, other.mean]),
             np.concatenate([self.comoments, other.comoments]),
+            self.stand_in,
         )
 
     def moments(self, at: int) -> Moments:

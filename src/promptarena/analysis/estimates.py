@@ -75,7 +75,7 @@ def arm_pair(
             found = quantile_effect(values, metric.q, control, treatment, epochs=epochs, where=where)
             return ArmPair(found.effect, n_control, n_treatment, note=found.note)
         if metric.covariate is not None:
-            adjusted = adjusted_effect(usable, _components(metric), weights)
+            adjusted = adjusted_effect(usable, _components(metric, usable), weights)
             return ArmPair(
                 adjusted.effect, n_control, n_treatment, variance_removed=adjusted.variance_removed
             )
@@ -114,9 +114,12 @@ def estimate(metric: Metric, moments: Moments) -> Estimate:
             return mean_estimate(moments)
 
 
-def _components(metric: Metric) -> Components:
+def _components(metric: Metric, arms: Sequence[tuple[Moments, Moments]]) -> Components:
+    """The outcome, the covariate, and where some units are without it, that as a covariate of its own."""
     width = _width(metric)
-    return Components(outcome=tuple(range(width)), covariates=((width,),))
+    some_missing = any(arm.mean[width + 1] > 0 for pair in arms for arm in pair)
+    covariates = ((width,), (width + 1,)) if some_missing else ((width,),)
+    return Components(outcome=tuple(range(width)), covariates=covariates)
 
 
 def _width(metric: Metric) -> int:
@@ -134,7 +137,7 @@ def strata(
         for key, cell in cube.by(*dimensions).items()
         if where is None or key[-1] == where[1]
     }
-    nothing = Moments.empty(_width(metric) + (metric.covariate is not None))
+    nothing = Moments.empty(_width(metric) + (2 if metric.covariate is not None else 0))
     epochs = sorted({epoch for _, epoch in cells})
     return [
         (cells.get((control, epoch), nothing), cells.get((treatment, epoch), nothing)) for epoch in epochs

@@ -1,10 +1,14 @@
-"""The one pass over units: sums about a pivot, by all dimensions at once. Only moments come back."""
+"""The one pass over units: sums about a pivot, by all dimensions at once. Only moments come back.
+
+A unit without a covariate keeps its outcome: a constant stands in for the covariate, and one more component
+says so, as `stats.covariates` wants it.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import ibis
@@ -41,7 +45,32 @@ class _Pass:
     """One metric in the pass."""
 
     metric: Metric
-    parts: list[str]
+    read: list[str]
+    """The parts that units have: outcome, covariate."""
+    stand_in: float = 0.0
+    """For a missing covariate. Near the others' mean, or else their variance would drown in that of having a
+    value; the same for all cells, so that they add."""
+
+    @property
+    def covariate(self) -> str | None:
+        """Its part."""
+        return None if self.metric.covariate is None else self.read[-1]
+
+    @property
+    def marker(self) -> str | None:
+        """The part that is 1 where the covariate is missing, else 0."""
+        return None if self.covariate is None else f"{self.covariate}_missing"
+
+    @property
+    def parts(self) -> list[str]:
+        """The components of the moments."""
+        return self.read if self.marker is None else [*self.read, self.marker]
+
+    @property
+    def bits(self) -> set[str]:
+        """Parts that are 0 or 1."""
+        rate = {self.read[0]} if self.metric.kind is MetricKind.RATE else set()
+        return rate if self.marker is None else rate | {self.marker}
 
     @property
     def complete(self) -> bool:
@@ -59,8 +88,8 @@ def measure(units: ibis.Table, columns: Columns, metrics: Sequence[Metric]) -> C
 
     Second moments are sums of products of deviations from a pivot, one number a value, found by a look at a
     few units. Should the means of some cell turn out to lie so far from it that the variance has lost digits,
-    a second pass takes each cell's own mean. Units without a value of a metric (or of its covariate) are left
-    out of that metric alone.
+    a second pass takes each cell's own mean. Units without a value of a metric are left out of that metric
+    alone; those without its covariate are marked in one component more (see `MomentArrays.stand_in`).
 
     Args:
         units: as `roll_up.roll_up` or `roll_up.one_row_a_unit` makes them; best held, since it is read twice.
@@ -72,6 +101,8 @@ def measure(units: ibis.Table, columns: Columns, metrics: Sequence[Metric]) -> C
     """
     passes = [_Pass(metric, part_names(at, metric)) for at, metric in enumerate(metrics)]
     pivots = _look(units, columns, passes)
+    passes = [replace(one, stand_in=pivots[one.covariate]) if one.covariate else one for one in passes]
+    units = _filled(units, passes)
     time = ["day"] if columns.time is not None else []
     named = [name for name in columns.dimensions() if name not in columns.segments]
     everything = ("variant", *time, *named, *columns.segments)
@@ -112,19 +143,36 @@ def _look(units: ibis.Table, columns: Columns, passes: Sequence[_Pass]) -> Pivot
     and whole numbers are summed exactly.
     """
     few = units.limit(_LOOKED_AT)
-    parts = [part for one in passes for part in one.parts]
+    parts = [part for one in passes for part in one.read]
     asked: dict[str, Any] = {f"values_{name}": few[f"name_{name}"].nunique() for name in columns.segments}
-    asked |= {f"mean_{part}": few[part].mean() for part in parts}
-    # Not the engine's standard deviation: of large values DuckDB's is an error, where a product is infinite.
-    asked |= {f"square_{part}": (few[part] * few[part]).mean() for part in parts}
+    for part in parts:
+        asked |= _size(few, part)
     [found] = fetch(few.aggregate(**asked)).to_pylist()
     if any(found[f"values_{name}"] > MOST_VALUES for name in columns.segments):
         _refuse_many_values(units, columns)
-    rates = {one.parts[0] for one in passes if one.metric.kind is MetricKind.RATE}
-    return {
-        part: 0.0 if part in rates else _pivot(found[f"mean_{part}"], found[f"square_{part}"])
-        for part in parts
-    }
+    for one in passes:
+        # New units may come first; what stands in for their covariate is told by those that have one.
+        if one.covariate is not None and found[f"mean_{one.covariate}"] is None:
+            others = units.filter(units[one.covariate].notnull()).limit(_LOOKED_AT)
+            found |= fetch(others.aggregate(**_size(others, one.covariate))).to_pylist()[0]
+    bits = {part for one in passes for part in one.bits}
+    pivots = {part: _pivot(found[f"mean_{part}"], found[f"square_{part}"]) for part in parts}
+    return pivots | dict.fromkeys(bits, 0.0)
+
+
+def _size(table: ibis.Table, part: str) -> dict[str, Any]:
+    # Not the engine's standard deviation: of large values DuckDB's is an error, where a product is infinite.
+    return {f"mean_{part}": table[part].mean(), f"square_{part}": (table[part] * table[part]).mean()}
+
+
+def _filled(units: ibis.Table, passes: Sequence[_Pass]) -> ibis.Table:
+    """Every unit with a covariate, and with a mark where it is not its own."""
+    added: dict[str, Any] = {}
+    for one in passes:
+        if one.covariate is not None and one.marker is not None:
+            own = units[one.covariate]
+            added |= {one.covariate: own.fill_null(one.stand_in), one.marker: own.isnull().cast("float64")}
+    return units.mutate(**added) if added else units
 
 
 def _pivot(mean: float | None, square: float | None) -> float:
@@ -196,7 +244,7 @@ def _is_zero(pivot: Any) -> bool:
 
 def _is_own_square(one: _Pass, pivots: Pivots, i: int, j: int) -> bool:
     """Whether the product is known from the sum: 0 and 1 are their own squares."""
-    return one.metric.kind is MetricKind.RATE and i == j == 0 and _is_zero(pivots[one.parts[0]])
+    return i == j and one.parts[i] in one.bits and _is_zero(pivots[one.parts[i]])
 
 
 def _read(answer: pa.Table, dimensions: tuple[str, ...], passes: Sequence[_Pass], pivots: Pivots) -> Slice:
@@ -210,13 +258,13 @@ def _read(answer: pa.Table, dimensions: tuple[str, ...], passes: Sequence[_Pass]
         products = np.empty((len(n), len(one.parts), len(one.parts)))
         for i, j in one.pairs:
             known = _is_own_square(one, pivots, i, j)
-            product = sums[:, 0] if known else _floats(answer, f"product_{one.parts[i]}_{j}")
+            product = sums[:, i] if known else _floats(answer, f"product_{one.parts[i]}_{j}")
             products[:, i, j] = products[:, j, i] = product
         if not (np.isfinite(sums).all() and np.isfinite(products).all()):
             message = f"Values of `{one.metric.name}` are NaN, infinite, or too large to be squared."
             raise DataError(message, where=Location(field=one.metric.of))
         about = np.stack([_pivot_values(answer, part, pivots) for part in one.parts], axis=1)
-        metrics[one.metric.name] = MomentArrays.from_pivots(n, about, sums, products)
+        metrics[one.metric.name] = MomentArrays.from_pivots(n, about, sums, products, one.stand_in)
     return Slice(dimensions, keys, units, metrics)
 
 

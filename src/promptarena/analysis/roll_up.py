@@ -85,14 +85,17 @@ def one_row_a_unit(rows: ibis.Table, columns: Columns, metrics: Sequence[Metric]
 
 
 def part_names(at: int, metric: Metric) -> list[str]:
-    """Names of a unit's values of one metric: value (or numerator and denominator), covariate."""
+    """Names of a unit's values of one metric: value (or numerator and denominator), covariate.
+
+    A covariate may be NULL; the pass keeps such a unit.
+    """
     width = (2 if metric.kind is MetricKind.RATIO else 1) + (metric.covariate is not None)
     return [f"part_{at}_{i}" for i in range(width)]
 
 
 def may_be_missing(metric: Metric) -> bool:
     """Whether a unit may have no value of the metric."""
-    return metric.absent is Absence.MISSING or metric.covariate is not None
+    return metric.absent is Absence.MISSING
 
 
 def _typed(rows: ibis.Table, columns: Columns, metrics: Sequence[Metric]) -> ibis.Table:
