@@ -19,7 +19,7 @@ rows of a unit have in common. The quantiles at q - z e and q + z e enclose the 
 error, which is e over the density there (Deng, Knoblich and Lu 2018, section 4.3). Taking rows for
 independent units instead is what makes the usual interval too narrow.
 
-`clustered_counts` has these moments at every edge of a bin from one query, so that no cut need be fixed first.
+`clustered_counts` has these moments at every bin edge from one query, so that no cut need be fixed first.
 
 Arms become `Estimate`s: compare them with `Effect`, join epochs with `stratified`.
 """
