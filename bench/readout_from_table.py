@@ -152,10 +152,10 @@ def _peak(name: str, file: Path) -> float:
 def _one_pass(name: str, file: Path) -> None:
     with open_table(file, memory=_MEMORY) as opened:
         _passes(opened)[name]()
-    print(json.dumps({"megabytes": _own_peak() / 1000}))
+    print(json.dumps({"megabytes": own_peak() / 1000}))
 
 
-def _own_peak() -> int:
+def own_peak() -> int:
     """Kilobytes. `ru_maxrss` would do, but on Linux a process inherits its parent's."""
     status = Path("/proc/self/status")
     if status.exists():

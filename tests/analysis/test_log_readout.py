@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -342,3 +342,20 @@ def test_a_moment_without_a_zone_is_refused(tmp_path: Path, warehouse: Warehouse
     log = Log(experiment(tmp_path))
     with pytest.raises(UsageError, match="of no zone"):
         _readout(log, warehouse, datetime(2026, 3, 9))  # noqa: DTZ001
+
+
+def test_looking_every_day_and_recording_is_looking_once_if_nothing_comes_late(
+    tmp_path: Path, warehouse: Warehouse
+) -> None:
+    log = Log(experiment(tmp_path, design="{expected: 0.5, mde: 0.06, looks: [0.25, 0.5, 0.75, 1]}"))
+    _trial(log, 21, rates=(0.5, 0.54))
+    tables = log.tables(warehouse.connection)
+    looks: tuple[TakenLook, ...] = ()
+    for day in range(8, 24, 3):
+        told = read_events(log.of, tables, as_of=at(days=day), looks_taken=looks)
+        assert told.looks[: len(looks)] == looks
+        looks = told.looks
+    once = read_events(log.of, tables, as_of=at(days=23))
+    assert [replace(look, as_of="") for look in looks] == [replace(look, as_of="") for look in once.looks]
+    assert len(looks) == 3
+    assert told.verdict == once.verdict
