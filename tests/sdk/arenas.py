@@ -104,7 +104,15 @@ def open_core(
         source or SwitchedSource(configuration(folder / "project")), clock, pins=pins, poll_s=poll_s
     )
     queue = EventQueue(lambda events: log.append(events, "process", checked=True), limits)
-    return Core(live, queue, clock, keeps_content=content.samples, price=price, release=log.close)
+    return Core(
+        live,
+        queue,
+        clock,
+        keeps_content=content.samples,
+        price=price,
+        upkeep=lambda: None,
+        release=log.close,
+    )
 
 
 def events_in(folder: Path, *kinds: Kind) -> list[Event]:

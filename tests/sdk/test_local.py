@@ -194,6 +194,25 @@ assert arena.assign("support-bot", units).served == "control"
     output_of(process)
 
 
+@pytest.mark.slow  # five seconds pass between two rounds
+def test_a_log_that_cannot_be_sealed_is_told_and_stops_nobody(project: Path) -> None:
+    script = """
+import time
+from pathlib import Path
+from promptarena import Arena
+with Arena.local() as arena:
+    manifest = Path(".arena/log/manifest.json")
+    manifest.mkdir()
+    while not arena.health().problems:
+        arena.assign("support-bot", {"conversation": "c-1"})
+        assert arena.flush() == 0
+        time.sleep(0.01)
+    assert "manifest" in arena.health().problems[0], arena.health().problems
+    manifest.rmdir()
+"""
+    output_of(python(project, script))
+
+
 def test_a_project_without_experiments_serves_its_baselines(tmp_path: Path) -> None:
     (tmp_path / "arena.yaml").write_text(
         "providers: {p: {base_url: http://127.0.0.1/v1}}\nfeatures: {bot: {provider: p, model: m}}\n"

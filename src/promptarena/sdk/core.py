@@ -32,12 +32,15 @@ class Health:
 
     configuration: ConfigurationState
     events: QueueState
+    upkeep: str | None = None
+    """Why sealing or compaction failed in its last round, where this process does it."""
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong now, in words; empty where nothing is."""
         dropped = ", ".join(f"{times} {kind}" for kind, times in sorted(self.events.dropped.items()))
-        told = (self.configuration.problem, self.events.problem, dropped and f"Events dropped: {dropped}.")
+        lost = dropped and f"Events dropped: {dropped}."
+        told = (self.configuration.problem, self.events.problem, lost, self.upkeep)
         return tuple(problem for problem in told if problem)
 
 
@@ -59,6 +62,7 @@ class Core:
     Args:
         keeps_content: whether the content of a request, by its id, is to be handed to the log.
         price: what a call costs in US dollars, where the answer does not say it; `None`: not known.
+        upkeep: why the log could not be sealed or compacted, if it could not.
         release: gives back the log.
     """
 
@@ -70,6 +74,7 @@ class Core:
         *,
         keeps_content: Callable[[str], bool],
         price: Price | None = None,
+        upkeep: Callable[[], str | None],
         release: Callable[[], None],
     ) -> None:
         self.live = live
@@ -77,6 +82,7 @@ class Core:
         self.clock = clock
         self._keeps_content = keeps_content
         self._price = price
+        self._upkeep = upkeep
         self._release = release
 
     def assign(
@@ -205,7 +211,7 @@ class Core:
 
     def health(self) -> Health:
         """How this process stands."""
-        return Health(self.live.state(), self.queue.state())
+        return Health(self.live.state(), self.queue.state(), self._upkeep())
 
     def close(self) -> None:
         """Write what waits and give everything back."""

@@ -42,5 +42,6 @@ def open_local(
         parts.clock,
         keeps_content=parts.content.samples,
         price=price,
+        upkeep=lambda: str(error) if (error := parts.log.background_error) else None,
         release=parts.close,
     )
