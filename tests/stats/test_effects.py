@@ -34,7 +34,8 @@ def users() -> dict[int, dict[str, np.ndarray]]:
 
 
 def _mean_effect(users: dict[int, dict[str, np.ndarray]], name: str) -> Effect:
-    return Effect(*(mean_estimate(Moments.from_values(users[which][name])) for which in (0, 1)))
+    control, treatment = (mean_estimate(Moments.from_values(users[which][name])) for which in (0, 1))
+    return Effect(control, treatment)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,8 @@ def test_means_equal_tea_tasting(
 
 def test_ratio_by_the_delta_method_equals_tea_tasting(users: dict[int, dict[str, np.ndarray]]) -> None:
     arms = (Moments.from_values(np.column_stack([users[w]["orders"], users[w]["sessions"]])) for w in (0, 1))
-    effect = Effect(*map(ratio_estimate, arms))
+    control, treatment = map(ratio_estimate, arms)
+    effect = Effect(control, treatment)
     assert effect.difference == pytest.approx(0.02330501, abs=1e-8)
     assert effect.interval(0.05) == pytest.approx((-0.00245943, 0.04906944), abs=1e-8)
     assert effect.p_value() == pytest.approx(0.0762376, abs=1e-7)
@@ -191,9 +193,10 @@ def test_strata_keep_a_change_of_allocation_from_passing_for_an_effect() -> None
             (rng.normal(level, 1, control), rng.normal(level, 1, treatment))
             for level, control, treatment in ((0.0, 1900, 100), (0.5, 1000, 1000))
         ]
-        pooled = Effect(
-            *(mean_estimate(Moments.from_values(np.concatenate(arm))) for arm in zip(*epochs, strict=True))
+        control, treatment = (
+            mean_estimate(Moments.from_values(np.concatenate(arm))) for arm in zip(*epochs, strict=True)
         )
+        pooled = Effect(control, treatment)
         sizes = np.array([len(c) + len(t) for c, t in epochs])
         weights = sizes / sizes.sum()
         arms = [
@@ -201,7 +204,7 @@ def test_strata_keep_a_change_of_allocation_from_passing_for_an_effect() -> None
             for arm in (0, 1)
         ]
         false_pooled += pooled.p_value() < 0.05
-        false_stratified += Effect(*arms).p_value() < 0.05
+        false_stratified += Effect(arms[0], arms[1]).p_value() < 0.05
     assert false_pooled / runs > 0.9
     assert false_stratified / runs <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / runs)
 
