@@ -315,9 +315,11 @@ def test_the_verdict_is_the_same_from_tails_from_sealed_files_and_from_compacted
         if compacted:
             log.compact(everything=True)
         told = read_experiment(written.of, log.snapshot(), as_of=at(days=11))
-    assert told.verdict == direct.verdict
-    assert told.metrics == direct.metrics
-    assert told.units == direct.units
+        since = read_experiment(written.of, log.snapshot(), as_of=at(days=11), started=MIDNIGHT)
+    for found in (told, since):
+        assert found.verdict == direct.verdict
+        assert found.metrics == direct.metrics
+        assert found.units == direct.units
 
 
 def _assigned(log: Log) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import ibis
@@ -30,12 +30,13 @@ class EventTables:
     measurements: ibis.Table
 
     @classmethod
-    def of_snapshot(cls, backend: Any, snapshot: Snapshot, until: datetime) -> EventTables:
-        """Those of a log, received up to the end of a moment's day (UTC)."""
-        day = until.astimezone(UTC).date()
+    def of_snapshot(
+        cls, backend: Any, snapshot: Snapshot, *, since: date | None = None, until: date | None = None
+    ) -> EventTables:
+        """Those of a log, received on the days (UTC) from `since` to `until`."""
 
         def events(kind: Kind) -> ibis.Table:
-            tables = snapshot.tables(kind, until=day)
+            tables = snapshot.tables(kind, since, until)
             if tables.compacted or tables.fresh:
                 return events_relation(backend, tables)
             # Nothing is sealed yet. A table in our own memory alone would be read by another engine.

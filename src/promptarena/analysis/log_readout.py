@@ -64,7 +64,7 @@ def read_experiment(
         lateness: how long after a cohort's last window what is received still belongs to it in time.
         weights: allocations by epoch, as the registry has them; those of epochs that are not there are taken
             from exposures' propensities.
-        started: when the experiment began, if that is known.
+        started: when the experiment began, if that is known; older files are then not even opened.
         memory: the engine's limit in bytes.
 
     Raises:
@@ -72,7 +72,12 @@ def read_experiment(
         UsageError: `as_of` or `started` has no zone.
     """
     with Warehouse(memory=memory, ordered=False) as warehouse:
-        tables = EventTables.of_snapshot(warehouse.connection, snapshot, as_of)
+        tables = EventTables.of_snapshot(
+            warehouse.connection,
+            snapshot,
+            since=_since(experiment, started),
+            until=as_of.astimezone(UTC).date(),
+        )
         return read_events(
             experiment,
             tables,
@@ -132,6 +137,13 @@ def read_events(
         recorded=recorded,
         as_of=as_of,
     )
+
+
+def _since(experiment: Experiment, started: datetime | None) -> date | None:
+    """The first day whose events may count: what the log had before belongs to nobody, but for covariates."""
+    if started is None or any(metric.covariate for metric in experiment.metrics):
+        return None
+    return started.astimezone(UTC).date() - timedelta(days=1)
 
 
 def _known(
