@@ -102,6 +102,7 @@ def effect_harm(
     lognormal values (sigma 1.5), a tenth of the units treated and alpha .01, harm was seen in 7.7% of A/A
     trials that had none, and in fewer than .2% with this rule.
 
+    >>> from promptarena.stats.effects import Estimate
     >>> control, treatment = Estimate(5.0, 0.005, 399, 400), Estimate(4.5, 0.005, 399, 400)
     >>> harm = effect_harm(Effect(control, treatment), alpha=0.01, n_opt=2000)
     >>> harm.shown, round(harm.upper, 3)
