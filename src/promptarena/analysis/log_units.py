@@ -8,7 +8,7 @@ there too.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
@@ -58,10 +58,20 @@ def unit_table(
 ) -> Iterator[UnitTable]:
     """Gather the facts of every unit first exposed up to a day; the table is held while it is used."""
     mature = exposed.units.filter(exposed.units.day <= (last_day - _FIRST_DAY).days)
-    facts = _facts(rows.all, mature, asked, maturity)
+    with ExitStack() as stack:
+        # Held before it is joined: grouping and both joins at once would need their memory all at once.
+        with held(_facts(rows.all, mature, asked, maturity)) as facts:
+            units = stack.enter_context(held(_with_parts(mature, facts, exposed, asked)))
+        yield UnitTable(units, _gathered(units))
+
+
+def _with_parts(
+    mature: ibis.Table, facts: ibis.Table, exposed: FirstExposures, asked: MetricFacts
+) -> ibis.Table:
+    """Every mature unit, with what it met and its metrics' values."""
     joined = mature.left_join(facts, "unit").join(exposed.placements.table, "place")
     dimensions = [name for name in exposed.placements.table.columns if name.startswith("name_")]
-    table = joined.select(
+    return joined.select(
         "unit",
         "first",
         "variant",
@@ -73,8 +83,6 @@ def unit_table(
         day=(joined.day.cast("int64") * _SECONDS_A_DAY).as_timestamp("s").cast("date"),
         **asked.parts(joined),
     )
-    with held(table) as units:
-        yield UnitTable(units, _gathered(units))
 
 
 def unit_values(rows: FactRows, units: ibis.Table, asked: MetricFacts, fact: Fact) -> ibis.Table:
