@@ -54,7 +54,7 @@ def rows_of(path: str | Path, table: str | None = None) -> list[dict[str, Any]]:
         ("t.CSV", CSV),
         ("t.csv", CSV.replace(b",", b";")),
         ("t.tsv", CSV.replace(b",", b"\t")),
-        ("t.csv.gz", gzip.compress(CSV)),
+        ("t.csv.gz", gzip.compress(CSV, mtime=0)),
         ("t.csv", b"\n" + CSV + b"\n\n"),
         ("t.csv", b"user,variant,x,\nu1,a,1,0\nu2,b,,0\n"),
     ],
@@ -118,7 +118,7 @@ def test_temporary_files_go_when_the_table_is_closed_or_could_not_be_opened(
         ("t.csv", CSV + b"J\xfcrgen,a,1\n", r"t\.csv:4: Byte 0xfc \(`ü` in Latin-1\) is not UTF-8.*joined"),
         ("t.csv", CSV + b'u3,"a,1\n', r"t\.csv:4: Quotes do not match"),
         ("t.csv", CSV.replace(b"\n", b"\r\n") + CSV, r"t\.csv:4: Line ends change"),
-        ("t.csv.gz", gzip.compress(CSV * 9999)[:-9], r"t\.csv\.gz: The file cannot be unpacked"),
+        ("t.csv.gz", gzip.compress(CSV * 9999, mtime=0)[:-9], r"t\.csv\.gz: The file cannot be unpacked"),
         (
             "t.parquet",
             b"PAR1 and then nothing more of it",
