@@ -13,10 +13,12 @@ from typing import ClassVar
 
 __all__ = [
     "ArenaError",
+    "BudgetSpentError",
     "DataError",
     "DefinitionError",
     "Location",
     "MissingExtraError",
+    "ModelCallError",
     "NotEnoughDataError",
     "Problem",
     "StaleWriteError",
@@ -108,3 +110,15 @@ class StorageError(ArenaError):
 
 class StaleWriteError(StorageError):
     """Somebody else wrote first, so the decision was made on what no longer holds. Nothing was written."""
+
+
+class ModelCallError(ArenaError):
+    """A provider gave no answer after all retries, or one that is none."""
+
+    exit_status = 4
+
+
+class BudgetSpentError(ArenaError):
+    """The next call would cost more than is left of the declared budget; it was not made."""
+
+    exit_status = 4

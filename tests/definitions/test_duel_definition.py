@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from promptarena.definitions.checks import CheckKind, OutputCheck
-from promptarena.definitions.duel import ConflictRule, Duel, load_duel, referenced_columns
+from promptarena.definitions.duel import Duel, load_duel, referenced_columns
+from promptarena.definitions.gate_rule import ConflictRule
 from promptarena.errors import DefinitionError
 
 SHORT = """\

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from promptarena.definitions.duel import CheckRule, ConflictRule, GateRule, WinRateRule
 from promptarena.definitions.duel_readout import Gate, GateStatus
+from promptarena.definitions.gate_rule import CheckRule, ConflictRule, GateRule, WinRateRule
 from promptarena.evaluation.gate import decide_gate
 from promptarena.evaluation.pairs import JudgedPair
 from promptarena.evaluation.recorded import FAILED, MISSING, NOT_APPLICABLE, PASSED

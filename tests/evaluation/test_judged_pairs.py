@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptarena.definitions.duel import ConflictRule
+from promptarena.definitions.gate_rule import ConflictRule
 from promptarena.evaluation.pairs import JudgedPair, judge_pairs, judge_readout, pair_readout
 from promptarena.evaluation.ranking import rank
 from promptarena.evaluation.recorded import Verdicts

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from promptarena.definitions.checks import OutputCheck
-from promptarena.definitions.duel import DatasetSource, OutputsSource, RecordedVerdicts
+from promptarena.definitions.dataset_source import DatasetSource
+from promptarena.definitions.duel import OutputsSource
+from promptarena.definitions.recorded_judge import RecordedVerdicts
 from promptarena.errors import DataError
 from promptarena.evaluation.checks import prepare_check
 from promptarena.evaluation.data_problems import DataProblems

@@ -15,73 +15,29 @@ File names are relative to the definition. Ids and verdicts are compared as text
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from promptarena.definitions.checks import ColumnValue, OutputCheck, Text
+from promptarena.definitions.checks import ColumnValue, OutputCheck
+from promptarena.definitions.dataset_source import DatasetSource
 from promptarena.definitions.document import read_document
-from promptarena.definitions.frozen import Frozen, Shorthand, mistake
-from promptarena.definitions.quantities import Share
+from promptarena.definitions.frozen import Frozen, mistake
+from promptarena.definitions.gate_rule import ConflictRule, GateRule
+from promptarena.definitions.recorded_judge import Judge, VerdictValues
 from promptarena.definitions.suggestion import did_you_mean, listed
+from promptarena.definitions.table_source import TableSource
 from promptarena.definitions.validation import Mistakes, validate
 
 __all__ = [
-    "CheckRule",
-    "ConflictRule",
-    "DatasetSource",
     "Duel",
     "DuelVariant",
-    "GateRule",
-    "Judge",
     "OutputsSource",
-    "RecordedVerdicts",
-    "TableSource",
-    "VerdictValues",
-    "WinRateRule",
     "load_duel",
     "referenced_columns",
     "referenced_files",
 ]
-
-
-def _as_list(written: Any) -> Any:
-    return written if isinstance(written, list | tuple) else (written,)
-
-
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_as_list)]
-"""One text or a list of them."""
-
-
-class ConflictRule(StrEnum):
-    """What a case counts for whose two display orders disagree."""
-
-    TIE = "tie"
-    """A tie: a win needs both orders (the cautious rule of MT-Bench)."""
-    AVERAGE = "average"
-    """The mean of its two scores: a win and a tie are 3/4. The win rate is then a mean of quarters."""
-    DROP = "drop"
-    """Nothing: the case is left out of the win rate and the ranking."""
-
-
-class TableSource(Shorthand):
-    """A file of records: JSONL (.jsonl, .ndjson), CSV (.csv, .tsv) or a YAML list (.yaml, .yml), in UTF-8."""
-
-    shorthand: ClassVar[str] = "file"
-    file: Annotated[str, Field(min_length=1)]
-    id: str = "id"
-    """The column that holds the case's id."""
-    where: dict[str, Texts] = Field(default_factory=dict)
-    """Only records whose column holds this text, or one of these."""
-
-
-class DatasetSource(TableSource):
-    """The golden dataset; each record is a case."""
-
-    input: str | None = None
-    """The column of the input; where it is named, every case must have one."""
 
 
 class OutputsSource(TableSource):
@@ -96,83 +52,6 @@ class DuelVariant(Frozen):
 
     outputs: OutputsSource | None = None
     """Needed for checks; verdicts alone do without."""
-
-
-class VerdictValues(Frozen):
-    """Which texts in the verdict column mean what. A variant's name always means that variant."""
-
-    first: Texts = ("first", "a", "1")
-    second: Texts = ("second", "b", "2")
-    tie: Texts = ("tie", "draw", "equal")
-
-    @model_validator(mode="after")
-    def _no_text_means_two_things(self) -> VerdictValues:
-        names = ("first", "second", "tie")
-        written = [text.casefold() for name in names for text in set(getattr(self, name))]
-        if len(set(written)) != len(written):
-            raise mistake("The same text stands for two verdicts.", involving=names)
-        return self
-
-
-class RecordedVerdicts(TableSource):
-    """Pairwise verdicts on file: one record for each case and display order."""
-
-    first: str = "first"
-    """The column that names the variant shown first."""
-    second: str = "second"
-    """The column that names the variant shown second."""
-    verdict: str = "verdict"
-    """The column of the verdict."""
-    values: VerdictValues = VerdictValues()
-
-
-class Judge(Frozen):
-    """Who says which of two outputs is better."""
-
-    recorded: RecordedVerdicts
-
-
-class WinRateRule(Frozen):
-    """The win rate over the control that a treatment must show."""
-
-    above: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """0.5 asks for better (superiority), a little less for not much worse (non-inferiority)."""
-
-
-class CheckRule(Frozen):
-    """What a treatment's pass rate must show; one of the three."""
-
-    margin: Share | None = None
-    """At most this much below the control's, by paired difference (non-inferiority)."""
-    above: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """More than this above the control's, by paired difference (superiority)."""
-    min: Share | None = None
-    """More than this, whatever the control does."""
-
-    @model_validator(mode="after")
-    def _asks_for_one_thing(self) -> CheckRule:
-        if sum(value is not None for value in (self.margin, self.above, self.min)) != 1:
-            raise mistake(
-                "A check's rule is one of `margin`, `above` and `min`.", involving=("margin", "above", "min")
-            )
-        return self
-
-
-class GateRule(Frozen):
-    """What every treatment must show before it may meet users."""
-
-    win_rate: WinRateRule | None = None
-    checks: dict[str, CheckRule] = Field(default_factory=dict)
-    """By check name; `all` is for those without a rule of their own."""
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.025
-    """One-sided: how often, at most, a treatment exactly at a threshold passes it. Intervals are reported at
-    1 - 2 alpha."""
-
-    @model_validator(mode="after")
-    def _asks_for_something(self) -> GateRule:
-        if self.win_rate is None and not self.checks:
-            raise mistake("A gate asks for `win_rate`, `checks` or both.", involving=("win_rate", "checks"))
-        return self
 
 
 class Duel(Frozen):

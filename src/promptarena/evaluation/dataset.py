@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptarena.definitions.duel import DatasetSource
+from promptarena.definitions.dataset_source import DatasetSource
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.table import content_of, read_rows
 

@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from promptarena.definitions.duel import CheckRule, ConflictRule, GateRule
 from promptarena.definitions.duel_readout import Gate, GateCondition, GateStatus
+from promptarena.definitions.gate_rule import CheckRule, ConflictRule, GateRule
 from promptarena.evaluation.check_rates import CheckResults, Codes, paired_scores, to_difference
 from promptarena.evaluation.pairs import JudgedPair
 from promptarena.evaluation.recorded import FAILED, MISSING, NOT_APPLICABLE, PASSED

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from promptarena.definitions.duel import ConflictRule
 from promptarena.definitions.duel_readout import JudgeReadout, PairReadout
+from promptarena.definitions.gate_rule import ConflictRule
 from promptarena.evaluation.recorded import Verdicts
 from promptarena.stats.preference import OrderConflicts, first_position_rate, order_conflicts, win_rate
 from promptarena.stats.proportions import Proportion

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from promptarena.definitions.duel import ConflictRule
 from promptarena.definitions.duel_readout import RankedVariant, Ranking
+from promptarena.definitions.gate_rule import ConflictRule
 from promptarena.evaluation.pairs import JudgedPair
 from promptarena.stats.ratings import average_win_rates, bradley_terry, comparable_groups, win_matrix
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptarena.definitions.checks import as_text
-from promptarena.definitions.duel import OutputsSource, RecordedVerdicts
+from promptarena.definitions.duel import OutputsSource
+from promptarena.definitions.recorded_judge import RecordedVerdicts
 from promptarena.definitions.suggestion import did_you_mean, listed
 from promptarena.evaluation.checks import PreparedCheck
 from promptarena.evaluation.data_problems import DataProblems

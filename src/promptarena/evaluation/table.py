@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from promptarena.definitions.checks import as_text
-from promptarena.definitions.duel import TableSource
 from promptarena.definitions.suggestion import did_you_mean, listed
+from promptarena.definitions.table_source import TableSource
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.records import read_records
 

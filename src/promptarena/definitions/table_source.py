@@ -1,0 +1,31 @@
+"""A file of records that a definition reads: which file, which column is the id, which records count."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field
+
+from promptarena.definitions.checks import Text
+from promptarena.definitions.frozen import Shorthand
+
+__all__ = ["TableSource", "Texts"]
+
+
+def _as_list(written: Any) -> Any:
+    return written if isinstance(written, list | tuple) else (written,)
+
+
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_as_list)]
+"""One text or a list of them."""
+
+
+class TableSource(Shorthand):
+    """A file of records: JSONL (.jsonl, .ndjson), CSV (.csv, .tsv) or a YAML list (.yaml, .yml), in UTF-8."""
+
+    shorthand: ClassVar[str] = "file"
+    file: Annotated[str, Field(min_length=1)]
+    id: str = "id"
+    """The column that holds the case's id."""
+    where: dict[str, Texts] = Field(default_factory=dict)
+    """Only records whose column holds this text, or one of these."""
