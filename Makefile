@@ -33,8 +33,9 @@ layers: $(READY)
 unit: $(READY)
 	$(BIN)/pytest -q -n 2 -m 'not slow'
 
-calibrate: $(READY)  ## error rates and coverage by simulation, at sizes that matter (slow)
-	$(BIN)/pytest -q -n 2 -m slow tests
+calibrate: $(READY)  ## error rates and coverage by simulation; writes docs/calibration.md (slow)
+	$(BIN)/pytest -q -n 2 -m 'slow and not soak' --calibrate tests
+	$(BIN)/python -m tests.calibration
 
 bench: $(READY)  ## every speed claim, as a ratio to a floor or a peer in the same run (slow)
 	$(BIN)/python -m bench

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.calibration import Calibration, merge
 
 # A loaded machine is no reason to fail: what is slow is measured in bench/.
 settings.register_profile("promptarena", deadline=None)
@@ -23,6 +24,23 @@ def shared_data() -> Path:
     if not _SHARED_DATA.is_dir():
         pytest.skip(_ABSENT)
     return _SHARED_DATA
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--calibrate", action="store_true", help="keep what simulations found, and write docs/calibration.md"
+    )
+
+
+@pytest.fixture
+def calibration(request: pytest.FixtureRequest) -> Generator[Calibration]:
+    """Records what a simulation promised and found: see `tests/calibration.py`."""
+    found = Calibration(request.node.nodeid)
+    yield found
+    for row in found.rows:
+        print(f"{row.procedure}, {row.setting}: {row.figure} {row.observed:g} ({row.nominal}, {row.verdict})")
+    if found.rows and request.config.getoption("--calibrate"):
+        merge(found.test, found.rows)
 
 
 @pytest.hookimpl(wrapper=True)

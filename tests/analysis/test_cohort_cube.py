@@ -62,6 +62,7 @@ def test_every_unit_has_what_the_rules_say_of_its_events(
     _compare(tmp_path, warehouse, unit, seed=0)
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 31))
 @pytest.mark.parametrize("unit", _UNITS)

@@ -69,6 +69,7 @@ _ENGINES: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("unit", ["conversation", "user", "team"])

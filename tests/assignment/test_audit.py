@@ -70,6 +70,7 @@ def test_duckdb_computes_the_same_assignment(experiment: RunningExperiment) -> N
     assert {unit: variant for unit, (_, variant) in found.items()} == by_router(everybody, units)
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_duckdb_computes_the_same_assignment_of_a_million_units() -> None:
     experiment = running(definition("thirds", dict.fromkeys(("control", "brief", "warm"), 1 / 3)), 1 / 3)

@@ -138,7 +138,9 @@ def cross_table(units: int, first: str, second: str) -> tuple[list[list[int]], l
     return variants, enrolments
 
 
-@pytest.mark.parametrize("units", [100_000, pytest.param(1_000_000, marks=pytest.mark.slow, id="a million")])
+@pytest.mark.parametrize(
+    "units", [100_000, pytest.param(1_000_000, marks=[pytest.mark.slow, pytest.mark.soak], id="a million")]
+)
 def test_two_experiments_are_independent_over_many_ids(units: int) -> None:
     p_values: list[float | None] = []
     for first, second in (("cite", "shorten"), ("exp-1", "exp-2"), ("a", "aa")):

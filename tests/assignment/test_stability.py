@@ -115,7 +115,8 @@ class BanditFleet(Fleet):
 
 @pytest.mark.parametrize("machine", [Fleet, BanditFleet])
 @pytest.mark.parametrize(
-    ("stories", "steps"), [(30, 40), pytest.param(300, 60, marks=pytest.mark.slow, id="at length")]
+    ("stories", "steps"),
+    [(30, 40), pytest.param(300, 60, marks=[pytest.mark.slow, pytest.mark.soak], id="at length")],
 )
 def test_no_unit_changes_its_variant_whatever_happens_to_the_fleet(
     machine: type[Fleet], stories: int, steps: int

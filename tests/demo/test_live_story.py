@@ -195,6 +195,7 @@ def test_every_golden_question_finds_its_policy() -> None:
         assert deciding_policy(case.question) is case.policy
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_the_whole_story_ships_in_under_two_minutes(tmp_path: Path) -> None:
     told = _tell(tmp_path / "demo", daily=70, weeks=4)

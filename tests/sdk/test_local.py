@@ -194,6 +194,7 @@ assert arena.assign("support-bot", units).served == "control"
     output_of(process)
 
 
+@pytest.mark.soak
 @pytest.mark.slow  # five seconds pass between two rounds
 def test_a_log_that_cannot_be_sealed_is_told_and_stops_nobody(project: Path) -> None:
     script = """

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pytest
+from tests.calibration import Calibration
 
 from promptarena.stats.group_sequential import Sides, spending_boundary
 from promptarena.stats.spending import SpendingFunction
@@ -20,9 +20,10 @@ RUNS = 6_000
 @pytest.mark.parametrize(("family", "sides"), [("obrien-fleming", 2), ("pocock", 2), ("pocock", 1)])
 @pytest.mark.parametrize("drift", [-1.5, 0.0, 3.0, 4.5])
 def test_coverage_at_looks_that_differ_from_run_to_run(
-    family: str, sides: Sides, drift: float, record_property: Callable[[str, object], None]
+    family: str, sides: Sides, drift: float, calibration: Calibration
 ) -> None:
-    rng = np.random.default_rng([41, sides, round(10 * drift) + 100])
+    seed = [41, sides, round(10 * drift) + 100]
+    rng = np.random.default_rng(seed)
     spending = SpendingFunction(family)
     covered = above = plain_covered = plain_above = 0
     for _ in range(RUNS):
@@ -41,9 +42,28 @@ def test_coverage_at_looks_that_differ_from_run_to_run(
         above += stopped.estimate > drift
         plain_covered += abs(z[stop] * se - drift) <= 1.959964 * se
         plain_above += z[stop] * se > drift
-    record_property("coverage", covered / RUNS)
-    record_property("estimate above", above / RUNS)
-    record_property("plain coverage", plain_covered / RUNS)
-    record_property("plain estimate above", plain_above / RUNS)
-    assert covered / RUNS == pytest.approx(0.95, abs=3.5 * math.sqrt(0.95 * 0.05 / RUNS))
-    assert above / RUNS == pytest.approx(0.5, abs=3.5 * math.sqrt(0.25 / RUNS))
+    setting = f"{family}, {sides}-sided, 4 looks at random times, drift {drift:g}"
+    for figure, nominal, ours, plain in (
+        ("coverage", 0.95, covered, plain_covered),
+        ("estimate above the truth", 0.5, above, plain_above),
+    ):
+        kept = calibration.record(
+            "Intervals and estimates after stopping",
+            setting,
+            figure,
+            nominal=nominal,
+            observed=ours / RUNS,
+            runs=RUNS,
+            seed=seed,
+        ).kept
+        assert kept, figure
+        calibration.record(
+            "Intervals and estimates after stopping",
+            setting,
+            f"{figure}, as if looked at once",
+            nominal=nominal,
+            observed=plain / RUNS,
+            runs=RUNS,
+            seed=seed,
+            bound="beside",
+        )

@@ -192,6 +192,7 @@ def test_whatever_is_done_to_a_log_it_holds_what_a_dictionary_would(
     _compare(steps)
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_STEPS)

@@ -89,6 +89,7 @@ def test_a_few_kills_of_writers_sealer_and_compaction_lose_and_double_nothing(tm
     _kill_and_look(tmp_path, ["seal", "write", "compact"], seed=1, longest_wait=0.2)
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_25_kills_of_each_lose_and_double_nothing(tmp_path: Path, seed: int) -> None:

@@ -459,6 +459,7 @@ def test_json_lines_lose_nothing_on_their_way(rows: list[tuple[datetime, str, fl
     assert len(set(alike.values())) == len(alike)
 
 
+@pytest.mark.soak
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """Peak resident memory of an import of a million JSON lines is within 60 MB of that of two hundred thousand."""
