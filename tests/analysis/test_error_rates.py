@@ -15,6 +15,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 from tests.analysis.cubes import Array, by_day, counts_of, metric, plan
+from tests.calibration import Bound, Calibration
 
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.looks import PlannedSize
@@ -27,6 +28,7 @@ from promptarena.definitions.quantities import Margin
 _RATE, _ICC, _ROWS, _MDE, _DAYS = 0.6, 0.4, 5, 0.05, 28
 _LOOKS = (0.25, 0.5, 0.75, 1.0)
 _POWER = 0.8
+_RECORDED = ("Verdicts on a table of units", "rate .6, 5 rows a unit, ICC .4, four looks")
 
 
 @cache
@@ -103,19 +105,33 @@ def test_the_same_data_by_rows_ships_several_times_too_often() -> None:
 
 
 @pytest.mark.slow
-def test_false_ships_in_ten_thousand_experiments_stay_at_their_level() -> None:
+def test_false_ships_in_ten_thousand_experiments_stay_at_their_level(calibration: Calibration) -> None:
     runs = 10_000
     found = _verdicts(runs, 0.0, seed=2)
-    print(
-        f"\nfalse ship {found['ship'] / runs:.4f}, false harm {found['harmful'] / runs:.4f}, {runs} A/A runs"
+    figures: tuple[tuple[str, float, float, Bound], ...] = (
+        ("false ship", 0.025, found["ship"] / runs, "at most"),
+        ("false harm", 0.01, found["harmful"] / runs, "at most"),
+        ("false ship, every row a unit, looked at once", 0.025, _ships_by_rows(runs, seed=2), "beside"),
     )
+    for figure, nominal, observed, bound in figures:
+        calibration.record(
+            *_RECORDED, figure, nominal=nominal, observed=observed, runs=runs, seed=2, bound=bound
+        )
     assert _within(found["ship"] / runs, 0.025, runs)
     assert _within(found["harmful"] / runs, 0.01, runs)
 
 
 @pytest.mark.slow
-def test_power_at_the_planned_effect_is_within_two_points_of_the_plan() -> None:
+def test_power_at_the_planned_effect_is_within_two_points_of_the_plan(calibration: Calibration) -> None:
     runs = 10_000
     found = _verdicts(runs, _MDE, seed=3)
-    print(f"\nship {found['ship'] / runs:.4f} at the MDE, planned {_POWER}, {runs} runs")
+    calibration.record(
+        *_RECORDED,
+        "ship at the MDE",
+        nominal=_POWER,
+        observed=found["ship"] / runs,
+        runs=runs,
+        seed=3,
+        slack=0.02,
+    )
     assert found["ship"] / runs == pytest.approx(_POWER, abs=0.02)

@@ -22,6 +22,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.analysis.cubes import counts_of
 from tests.analysis.event_logs import MIDNIGHT, at, experiment
+from tests.calibration import Calibration
 
 from promptarena.analysis.arrivals import Arrivals
 from promptarena.analysis.cohort_cube import read_cohorts
@@ -100,8 +101,21 @@ def test_nothing_ships_more_seldom_than_alpha_says(tmp_path: Path, scenario: str
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", _SCENARIOS)
-def test_nothing_ships_in_two_thousand_experiments(tmp_path: Path, scenario: str) -> None:
-    _hold_to_alpha(tmp_path, scenario, runs=2000, seed=12)
+def test_nothing_ships_in_two_thousand_experiments(
+    tmp_path: Path, scenario: str, calibration: Calibration
+) -> None:
+    found = _hold_to_alpha(tmp_path, scenario, runs=2000, seed=12)
+    for status, nominal in (("ship", 0.025), ("invalid", 0.01), ("harmful", 0.01)):
+        calibration.record(
+            "A/A experiments through log, cohorts, windows and looks",
+            {"steady": "steady", "ramp": "5%, then 50% treated", "longer": "longer conversations"}[scenario],
+            f"false {status}",
+            nominal=nominal,
+            observed=found[status] / 2000,
+            runs=2000,
+            seed=12,
+            bound="at most",
+        )
 
 
 def test_a_ramp_that_is_pooled_finds_what_is_not_there() -> None:
@@ -115,12 +129,13 @@ def test_windows_that_close_when_a_conversation_goes_quiet_find_what_is_not_ther
     assert _mistaken(units, units.resolved_after < 24) < 0.025 + 2 * math.sqrt(0.025 * 0.975 / 200)
 
 
-def _hold_to_alpha(tmp_path: Path, scenario: str, runs: int, seed: int) -> None:
+def _hold_to_alpha(tmp_path: Path, scenario: str, runs: int, seed: int) -> Counter[str]:
     found = Counter(_verdicts(tmp_path, scenario, runs, seed))
     assert sum(found.values()) == runs
     assert found["ship"] / runs <= 0.025 + 2 * math.sqrt(0.025 * 0.975 / runs), found
     assert found["invalid"] / runs <= 0.01 + 2 * math.sqrt(0.01 / runs), found
     assert found["hold"] / runs > 0.9, found
+    return found
 
 
 def _verdicts(tmp_path: Path, scenario: str, runs: int, seed: int) -> Iterator[str]:

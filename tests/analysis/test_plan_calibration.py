@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.calibration import Calibration
 
 from promptarena.analysis.plan import Plan, plan
 from promptarena.analysis.plan_request import PlanRequest
@@ -22,12 +23,26 @@ pytestmark = pytest.mark.slow
 
 RUNS = 20_000
 FOUR = (0.25, 0.5, 0.75, 1.0)
-Record = Callable[[str, object], None]
 Array = NDArray[np.float64]
 
 
 def error(rate: float, runs: int = RUNS) -> float:
     return math.sqrt(rate * (1 - rate) / runs)
+
+
+def record(
+    to: Calibration, setting: str, figure: str, nominal: float, observed: float, *, seed: int, slack: float
+) -> None:
+    to.record(
+        "Planned experiments",
+        setting,
+        figure,
+        nominal=nominal,
+        observed=observed,
+        runs=RUNS,
+        seed=seed,
+        slack=slack,
+    )
 
 
 def cumulative_rates(
@@ -78,7 +93,7 @@ def rejects(differences: Array, variances: Array, planned: Plan, spending: Spend
 @pytest.mark.parametrize("spending", [Spending.OBRIEN_FLEMING, Spending.POCOCK])
 @pytest.mark.parametrize("allocation", [(0.5, 0.5), (0.8, 0.2)])
 def test_rates_keep_error_and_power_over_four_looks(
-    spending: Spending, allocation: tuple[float, float], record_property: Record
+    spending: Spending, allocation: tuple[float, float], calibration: Calibration
 ) -> None:
     request = PlanRequest(
         baseline=0.6, mde=Margin(value=0.05), looks=FOUR, spending=spending, allocation=allocation
@@ -86,15 +101,16 @@ def test_rates_keep_error_and_power_over_four_looks(
     planned, function = plan(request), SpendingFunction(spending.value)
     rng = np.random.default_rng(31)
     null = rejects(*cumulative_rates(rng, planned, (0.6, 0.6)), planned, function)
-    record_property("type I error", float((null != 0).mean()))
+    setting = f"rates .60 and .65, {spending.value}, shares {allocation[0]:g} and {allocation[1]:g}, 4 looks"
+    record(calibration, setting, "type I error", 0.05, float((null != 0).mean()), seed=31, slack=0.003)
     assert (null != 0).mean() == pytest.approx(0.05, abs=0.003 + 3 * error(0.05))
     effect = rejects(*cumulative_rates(rng, planned, (0.6, 0.65)), planned, function)
-    record_property("power", float((effect > 0).mean()))
+    record(calibration, setting, "power", 0.8, float((effect > 0).mean()), seed=31, slack=0.01)
     assert (effect > 0).mean() == pytest.approx(0.8, abs=0.01 + 3 * error(0.8))
 
 
 @pytest.mark.parametrize("shape", ["normal", "lognormal"])
-def test_means_keep_error_and_power_over_four_looks(shape: str, record_property: Record) -> None:
+def test_means_keep_error_and_power_over_four_looks(shape: str, calibration: Calibration) -> None:
     rng = np.random.default_rng(32)
     spread = math.sqrt((math.exp(0.64) - 1) * math.exp(0.64))
 
@@ -112,13 +128,15 @@ def test_means_keep_error_and_power_over_four_looks(shape: str, record_property:
         blocks = cumulative_means(planned, draw, size)
         verdicts = np.concatenate([rejects(*block, planned, function) for block in blocks])
         observed[name] = float((verdicts > 0).mean() if size else (verdicts != 0).mean())
-        record_property(name, observed[name])
+    setting = f"{shape} means, effect a fifth of their spread, 4 looks"
+    record(calibration, setting, "type I error", 0.05, observed["type I error"], seed=32, slack=0.004)
+    record(calibration, setting, "power", 0.8, observed["power"], seed=32, slack=0.02)
     assert observed["type I error"] == pytest.approx(0.05, abs=0.004 + 3 * error(0.05))
     # Stopping by observed variance favours lucky runs of skewed data a little; two points are the promise.
     assert observed["power"] == pytest.approx(0.8, abs=0.02 + 3 * error(0.8))
 
 
-def test_guardrails_and_primary_pass_together_with_the_planned_power(record_property: Record) -> None:
+def test_guardrails_and_primary_pass_together_with_the_planned_power(calibration: Calibration) -> None:
     # Independent metrics, each as hard to show as the primary: what the planned size must be enough for.
     units = plan(PlanRequest(baseline=0.6, mde=Margin(value=0.05), guardrails=2)).per_variant["control"]
     rng = np.random.default_rng(33)
@@ -127,11 +145,12 @@ def test_guardrails_and_primary_pass_together_with_the_planned_power(record_prop
         control, treatment = (rng.binomial(units, share, RUNS) / units for share in (0.6, rate))
         variance = (control * (1 - control) + treatment * (1 - treatment)) / units
         passed &= (treatment - control + margin) / np.sqrt(variance) >= critical
-    record_property("power", float(passed.mean()))
+    setting = "rates .60 and .65, 2 guardrails as hard as the primary, looked at once"
+    record(calibration, setting, "all pass", 0.8, float(passed.mean()), seed=33, slack=0.03)
     assert 0.8 - 3 * error(0.8) <= passed.mean() <= 0.83
 
 
-def test_holm_over_sequential_p_values_keeps_the_familywise_error(record_property: Record) -> None:
+def test_holm_over_sequential_p_values_keeps_the_familywise_error(calibration: Calibration) -> None:
     runs, treatments = 3000, 3
     fractions = np.array(FOUR)
     gaps = np.diff(fractions, prepend=0)
@@ -142,6 +161,15 @@ def test_holm_over_sequential_p_values_keeps_the_familywise_error(record_propert
     for run in z:
         p = [sequential_p_value(list(path), list(fractions), SpendingFunction("pocock")) for path in run]
         false += bool((holm(np.array(p)) <= 0.05).any())
-    record_property("familywise error", false / runs)
+    calibration.record(
+        "Holm over sequential p-values",
+        "3 treatments, Pocock, 4 looks",
+        "familywise error",
+        nominal=0.05,
+        observed=false / runs,
+        runs=runs,
+        seed=34,
+        bound="at most",
+    )
     assert false / runs <= 0.05 + 3 * error(0.05, runs)
     assert false / runs > 0.025

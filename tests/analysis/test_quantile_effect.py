@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.analysis.counted import cube_of_values, value_counts
 from tests.analysis.cubes import counts_of, metric, plan
+from tests.calibration import Calibration
 
 from promptarena.analysis.comparisons import compare
 from promptarena.analysis.cube import Cube
@@ -221,8 +222,18 @@ def test_a_guardrail_at_its_margin_passes_as_rarely_as_alpha_says_over_all_looks
 
 @pytest.mark.slow
 @pytest.mark.parametrize("units", [150, 600])
-def test_guardrail_error_rates_at_the_margin(units: int) -> None:
+def test_guardrail_error_rates_at_the_margin(units: int, calibration: Calibration) -> None:
     rng = np.random.default_rng(11)
     runs = 4_000
     rate = sum(_passes(rng, 300.0, units) for _ in range(runs)) / runs
+    calibration.record(
+        "Guardrails over four looks",
+        f"p95 at its margin, {units} units a week and arm",
+        "passes",
+        nominal=0.05,
+        observed=rate,
+        runs=runs,
+        seed=11,
+        bound="at most",
+    )
     assert 0.03 < rate <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / runs)

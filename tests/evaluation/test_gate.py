@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from tests.calibration import Calibration
 
 from promptarena.definitions.duel_readout import Gate, GateStatus
 from promptarena.definitions.gate_rule import CheckRule, ConflictRule, GateRule, WinRateRule
@@ -228,7 +229,19 @@ def test_a_better_treatment_passes_mostly() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("cases", [20, 60, 200])
 @pytest.mark.parametrize(("ties", "bias"), [(0.0, 0.0), (0.2, 0.0), (0.5, 0.0), (0.1, 0.2), (0.0, 0.4)])
-def test_the_error_is_as_declared_at_sizes_that_matter(cases: int, ties: float, bias: float) -> None:
+def test_the_error_is_as_declared_at_sizes_that_matter(
+    cases: int, ties: float, bias: float, calibration: Calibration
+) -> None:
     runs = 10_000
     found = _passes(np.random.default_rng(43), runs, cases, rate=0.5, ties=ties, bias=bias)
+    calibration.record(
+        "The offline gate on a win rate of one half",
+        f"{cases} cases, ties {ties:g}, position bias {bias:g}",
+        "passes",
+        nominal=0.025,
+        observed=found,
+        runs=runs,
+        seed=43,
+        bound="at most",
+    )
     assert found <= 0.025 + 2 * math.sqrt(0.025 * 0.975 / runs)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.integrate import quad
 from scipy.special import lambertw
+from tests.calibration import Calibration
 
 from promptarena.stats.anytime import AsymptoticSequence, anytime_p_value
 
@@ -185,11 +186,21 @@ def test_a_fixed_interval_looked_at_as_often_errs_far_more() -> None:
     ],
 )
 def test_calibration_of_coverage_at_all_looks_up_to_100_000(
-    name: str, draw: Draw, trials: int, alpha: float
+    name: str, draw: Draw, trials: int, alpha: float, calibration: Calibration
 ) -> None:
     for n_opt in (1000, 20_000, 200_000):
         sequence = AsymptoticSequence(n_opt, alpha)
         observed = _ever_wrong(draw, sequence, trials=trials, last=100_000, looks=300, seed=11)
         error = math.sqrt(alpha * (1 - alpha) / trials)
-        print(f"asymptotic sequence, {name}, n_opt {n_opt}", (alpha, *observed, error))
+        for side, missed in zip(("interval", "lower bound", "upper bound"), observed, strict=True):
+            calibration.record(
+                "Asymptotic confidence sequences",
+                f"{name}, 300 looks from 100 to 100,000 units an arm, tightest at {n_opt:,}, alpha {alpha:g}",
+                f"{side} ever misses",
+                nominal=alpha,
+                observed=missed,
+                runs=trials,
+                seed=11,
+                bound="at most",
+            )
         assert max(observed) <= alpha + 2 * error

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import chi2_contingency, chisquare
+from tests.calibration import Calibration
 
 from promptarena.stats.balance import (
     BALANCE_ALPHA,
@@ -228,7 +229,9 @@ def test_tables_that_cannot_be_are_refused(counts: list[float]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("weights", [[0.5, 0.5], [0.9, 0.1], [0.4, 0.3, 0.3]])
-def test_calibration_of_anytime_sample_ratio_false_alarms(weights: list[float]) -> None:
+def test_calibration_of_anytime_sample_ratio_false_alarms(
+    weights: list[float], calibration: Calibration
+) -> None:
     rng, trials = np.random.default_rng(7), 2000
     sizes = np.unique(np.geomspace(10, 100_000, 100).round().astype(int))
     peaks = np.array(
@@ -243,5 +246,14 @@ def test_calibration_of_anytime_sample_ratio_false_alarms(weights: list[float]) 
     for alpha in (0.05, 0.001):
         alarms = float((peaks >= -math.log(alpha)).mean())
         error = math.sqrt(alpha * (1 - alpha) / trials)
-        print(f"anytime sample ratio, weights {weights}", (alpha, alarms, error))
+        calibration.record(
+            "Anytime test of the sample ratio",
+            f"weights {weights}, 100 looks from 10 to 100,000 units, alpha {alpha:g}",
+            "false alarms",
+            nominal=alpha,
+            observed=alarms,
+            runs=trials,
+            seed=7,
+            bound="at most",
+        )
         assert alarms <= alpha + 2 * error

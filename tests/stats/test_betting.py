@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.calibration import Calibration
 
 from promptarena.stats.betting import log_wealth_above, log_wealth_below, mean_bounds
 
@@ -139,26 +140,49 @@ def test_peeking_at_an_even_duel_errs_no_more_often_than_declared(planned: int |
 
 @pytest.mark.slow
 @pytest.mark.parametrize("consistency", [0.6, 0.7, 0.8, 0.9, 0.95, 1.0])
-def test_calibration_of_early_stopped_duels(consistency: float) -> None:
+def test_calibration_of_early_stopped_duels(consistency: float, calibration: Calibration) -> None:
     rng, trials = np.random.default_rng(13), 20_000
     error = math.sqrt(0.05 * 0.95 / trials)
     for planned in (None, 200):
         _, decided, _ = _stopping(_duels(rng, 0.5, consistency, trials), 0.025, planned)
-        print(f"even duels, consistency {consistency}, planned {planned}", (0.05, decided, error))
+        calibration.record(
+            "Early-stopped duels by a betting sequence",
+            f"200 cases, swap consistency {consistency:g}, {'planned' if planned else 'open-ended'}",
+            "type I error",
+            nominal=0.05,
+            observed=decided,
+            runs=trials,
+            seed=13,
+            bound="at most",
+        )
         assert decided <= 0.05 + 2 * error
     duels = _duels(rng, 0.65, consistency, trials // 4)
     better, _, used = _stopping(duels, 0.025, planned=200)
-    print(
-        f"duels at .65, consistency {consistency}: power, fixed power, cases used",
-        (better, _fixed_power(duels), used),
-    )
-    assert better >= _fixed_power(duels) - (0.10 if consistency >= 0.8 else 0.15)
+    fixed = _fixed_power(duels)
+    for figure, nominal, observed in (
+        ("power at win rate .65; nominal: looked at once", fixed, better),
+        ("share of the cases used at win rate .65", None, used),
+    ):
+        calibration.record(
+            "Early-stopped duels by a betting sequence",
+            f"200 cases, swap consistency {consistency:g}, planned",
+            figure,
+            nominal=nominal,
+            observed=observed,
+            runs=len(duels),
+            seed=13,
+            bound="at least" if nominal else "beside",
+            slack=(0.10 if consistency >= 0.8 else 0.15) if nominal else 0.0,
+        )
+    assert better >= fixed - (0.10 if consistency >= 0.8 else 0.15)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.05, 0.01])
 @pytest.mark.parametrize("rate", [0.5, 0.05])
-def test_calibration_of_coverage_up_to_100_000_scores(rate: float, alpha: float) -> None:
+def test_calibration_of_coverage_up_to_100_000_scores(
+    rate: float, alpha: float, calibration: Calibration
+) -> None:
     rng, trials = np.random.default_rng(17), 2000
     for planned in (None, 10_000):
         missed = 0
@@ -168,5 +192,14 @@ def test_calibration_of_coverage_up_to_100_000_scores(rate: float, alpha: float)
             below = log_wealth_below(scores, rate, alpha=alpha / 2, planned=planned).max()
             missed += max(above, below) >= math.log(2 / alpha)
         error = math.sqrt(alpha * (1 - alpha) / trials)
-        print(f"betting sequence, rate {rate}, planned {planned}", (alpha, missed / trials, error))
+        calibration.record(
+            "Betting sequences for a mean in [0, 1]",
+            f"rate {rate:g}, all of 100,000 looks, {'planned for 10,000' if planned else 'open-ended'}, alpha {alpha:g}",
+            "ever misses",
+            nominal=alpha,
+            observed=missed / trials,
+            runs=trials,
+            seed=17,
+            bound="at most",
+        )
         assert missed / trials <= alpha + 2 * error

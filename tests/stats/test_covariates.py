@@ -11,6 +11,7 @@ import pytest
 import statsmodels.api as sm
 import tea_tasting as tt
 from numpy.typing import NDArray
+from tests.calibration import Bound, Calibration
 
 from promptarena.stats.covariates import AdjustedEffect, Components, adjusted_effect, with_missing_indicator
 from promptarena.stats.effects import Effect, margin_contrast
@@ -168,10 +169,28 @@ def test_relative_interval_covers_at_correlation_98_and_a_doubled_mean_where_ind
 @pytest.mark.slow
 @pytest.mark.parametrize("n", [50, 200, 1_000])
 @pytest.mark.parametrize("sd", [0.1, 0.3, 1.0])
-def test_relative_interval_covers_94_to_96_percent_at_any_size_and_spread(n: int, sd: float) -> None:
+def test_relative_interval_covers_94_to_96_percent_at_any_size_and_spread(
+    n: int, sd: float, calibration: Calibration
+) -> None:
     if sd == 1.0 and n == 50:
         n = 100  # a control mean seven of its standard errors from zero is no longer normal enough
-    right, _, runs = _relative_coverage(np.random.default_rng(6), n=n, sd=sd, runs=10_000)
+    right, wrong, runs = _relative_coverage(np.random.default_rng(6), n=n, sd=sd, runs=10_000)
+    figures: tuple[tuple[str, float, Bound], ...] = (
+        ("coverage", right, "about"),
+        ("coverage, arms taken as independent", wrong, "beside"),
+    )
+    for figure, observed, bound in figures:
+        calibration.record(
+            "Relative effects under CUPED",
+            f"{n} units an arm, sd {sd:g} of the mean, correlation .98, true lift 1.0",
+            figure,
+            nominal=0.95,
+            observed=observed,
+            runs=runs,
+            seed=6,
+            slack=0.01 if bound == "about" else 0.0,
+            bound=bound,
+        )
     assert 0.94 - 2 * math.sqrt(0.05 * 0.95 / runs) <= right <= 0.96 + 2 * math.sqrt(0.05 * 0.95 / runs)
 
 
@@ -341,7 +360,9 @@ def test_strata_keep_a_ramp_during_a_drift_from_passing_for_an_effect() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "k"), [(20, 1), (20, 2), (50, 5), (500, 5)])
-def test_the_difference_covers_down_to_twenty_units_a_covariate(n: int, k: int) -> None:
+def test_the_difference_covers_down_to_twenty_units_a_covariate(
+    n: int, k: int, calibration: Calibration
+) -> None:
     rng = np.random.default_rng(16)
     runs, covered = 10_000, 0
     components = Components((0,), tuple((1 + i,) for i in range(k)))
@@ -350,6 +371,16 @@ def test_the_difference_covers_down_to_twenty_units_a_covariate(n: int, k: int) 
         y = x.sum(axis=2) + rng.normal(size=(2, n))
         low, high = _paired(y, x, components).effect.interval(0.05)
         covered += low <= 0 <= high
+    calibration.record(
+        "Differences under CUPED",
+        f"{n} units an arm, {k} covariates",
+        "coverage",
+        nominal=0.95,
+        observed=covered / runs,
+        runs=runs,
+        seed=16,
+        slack=0.015,
+    )
     assert covered / runs >= 0.935 - 2 * math.sqrt(0.05 * 0.95 / runs)
     assert covered / runs <= 0.96
 

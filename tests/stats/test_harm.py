@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.calibration import Calibration
 
 from promptarena.stats.effects import Effect, Estimate, mean_estimate, ratio_estimate
 from promptarena.stats.harm import effect_harm, rate_difference_bounds, rate_harm
@@ -247,34 +248,56 @@ def test_harm_on_a_ratio_uses_the_delta_method() -> None:
 @pytest.mark.parametrize(
     ("rate", "share", "drift"), [(0.6, 0.5, 0.0), (0.01, 0.5, 0.0), (0.01, 0.1, 0.0), (0.5, 0.3, 0.3)]
 )
-def test_calibration_of_false_harm_on_rates(rate: float, share: float, drift: float, known: bool) -> None:
+def test_calibration_of_false_harm_on_rates(
+    rate: float, share: float, drift: float, known: bool, calibration: Calibration
+) -> None:
     trials = 2000
     shown, _ = _rate_trials(
         (rate, rate), share, 100_000, trials=trials, looks=80, known=known, drift=drift, seed=37
     )
     error = math.sqrt(0.01 * 0.99 / trials)
-    print(f"harm on rates, rate {rate}, share {share}, drift {drift}, known {known}", (0.01, shown, error))
+    calibration.record(
+        "Harm bounds",
+        f"rate {rate:g}, treated {share:g}, drift {drift:g}, split {'known' if known else 'unknown'}, 80 looks",
+        "false harm",
+        nominal=0.01,
+        observed=shown,
+        runs=trials,
+        seed=37,
+        bound="at most",
+    )
     assert shown <= 0.01 + 2 * error
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("known", "factor"), [(True, 2.5), (False, 4.0)])
-def test_calibration_of_power_to_see_harm_on_rates(known: bool, factor: float) -> None:
+def test_calibration_of_power_to_see_harm_on_rates(
+    known: bool, factor: float, calibration: Calibration
+) -> None:
     # One-sided at .01, .60 against .55 and 80% power: (2.326 + .842)^2 (.24 + .2475) / .05^2 = 1,957 an arm
     # where looked at once.
     fixed = 2 * 1957
     shown = 0.0
     for size in (1.0, 1.5, 2.0, factor):
-        shown, used = _rate_trials(
+        shown, _ = _rate_trials(
             (0.6, 0.55), 0.5, round(fixed * size), trials=500, looks=60, known=known, seed=41
         )
-        print(f"power for harm, known {known}, {size} x the fixed size", (shown, used * size))
+        calibration.record(
+            "Harm bounds",
+            f"rate .60 down to .55, split {'known' if known else 'unknown'}, {size:g} times the fixed size, 60 looks",
+            "harm shown",
+            nominal=0.8 if size == factor else None,
+            observed=shown,
+            runs=500,
+            seed=41,
+            bound="at least",
+        )
     assert shown >= 0.8
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("share", [0.5, 0.25, 0.1])
-def test_calibration_of_false_harm_on_skewed_values(share: float) -> None:
+def test_calibration_of_false_harm_on_skewed_values(share: float, calibration: Calibration) -> None:
     rng, trials = np.random.default_rng(43), 2000
     total = round(100 / share) * 20
     treated = round(total * share)
@@ -287,5 +310,14 @@ def test_calibration_of_false_harm_on_skewed_values(share: float) -> None:
                 alarms[trial] = True
                 break
     error = math.sqrt(0.01 * 0.99 / trials)
-    print(f"harm on lognormal (sigma 1.5), share {share}", (0.01, alarms.mean(), error))
+    calibration.record(
+        "Harm bounds",
+        f"lognormal values (sigma 1.5), treated {share:g}, 40 looks",
+        "false harm",
+        nominal=0.01,
+        observed=float(alarms.mean()),
+        runs=trials,
+        seed=43,
+        bound="at most",
+    )
     assert alarms.mean() <= 0.01 + 2 * error

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.calibration import Calibration
 
 from promptarena.stats.effects import Effect, Estimate, stratified
 from promptarena.stats.moments import Moments
@@ -78,7 +79,9 @@ def test_clustered_intervals_cover_where_intervals_over_rows_do_not(q: float) ->
     ("units", "rows", "icc", "sigma"),
     [(2_000, 1, 0.0, 0.5), (500, 5, 0.4, 0.5), (500, 5, 0.4, 1.2), (200, 10, 0.4, 0.5), (5_000, 1, 0.0, 1.2)],
 )
-def test_coverage_of_quantile_differences(q: float, units: int, rows: int, icc: float, sigma: float) -> None:
+def test_coverage_of_quantile_differences(
+    q: float, units: int, rows: int, icc: float, sigma: float, calibration: Calibration
+) -> None:
     rng = np.random.default_rng(3)
     runs, covered = 3_000, 0
     for _ in range(runs):
@@ -86,6 +89,16 @@ def test_coverage_of_quantile_differences(q: float, units: int, rows: int, icc: 
         effect = Effect(_arm(q, control, exact=False), _arm(q, treatment, exact=False))
         low, high = effect.interval(0.05)
         covered += low <= 0 <= high
+    calibration.record(
+        "Differences of quantiles",
+        f"p{100 * q:g}, {units} units an arm, {rows} rows a unit, ICC {icc:g}, lognormal sigma {sigma:g}",
+        "coverage",
+        nominal=0.95,
+        observed=covered / runs,
+        runs=runs,
+        seed=3,
+        slack=0.01 if q < 0.99 else 0.025,
+    )
     # Far in the tail of few units the interval is a little long, never short.
     assert 0.94 - _slack(runs) <= covered / runs <= (0.96 if q < 0.99 else 0.975) + _slack(runs)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.calibration import Bound, Calibration
 
 from promptarena.stats.ratings import (
     average_win_rates,
@@ -220,8 +221,24 @@ def test_intervals_clustered_by_case_cover_where_single_verdicts_do_not() -> Non
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cases", [20, 60, 200])
-def test_intervals_cover_at_sizes_that_matter(cases: int) -> None:
-    clustered, _ = _coverage(runs=3000, cases=cases, seed=22)
+def test_intervals_cover_at_sizes_that_matter(cases: int, calibration: Calibration) -> None:
+    clustered, alone = _coverage(runs=3000, cases=cases, seed=22)
+    figures: tuple[tuple[str, float, Bound], ...] = (
+        ("coverage", clustered, "about"),
+        ("coverage, every verdict a cluster", alone, "beside"),
+    )
+    for figure, observed, bound in figures:
+        calibration.record(
+            "Bradley-Terry ratings clustered by case",
+            f"3 players, {cases} cases",
+            figure,
+            nominal=0.95,
+            observed=observed,
+            runs=3000,
+            seed=22,
+            slack=0.015 if bound == "about" else 0.0,
+            bound=bound,
+        )
     assert clustered == pytest.approx(0.95, abs=0.015)
 
 
