@@ -214,7 +214,7 @@ class _VerdictReader:
 
 def _case_of(row: Row, dataset: Dataset, path: Path, column: str, problems: DataProblems) -> int | None:
     case = dataset.index.get(row.case)
-    if case is None:
+    if case is None and row.case not in dataset.elsewhere:
         problems.add(
             path,
             f"The case {row.case!r} is not in the dataset {dataset.path.name}.",
