@@ -17,11 +17,11 @@ import pytest
 from tests.analysis.cubes import Array, by_day, counts_of, metric, plan
 from tests.calibration import Bound, Calibration
 
+from promptarena.analysis.conclusion import conclude
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.looks import PlannedSize
 from promptarena.analysis.plan import plan as size_plan
 from promptarena.analysis.plan_request import PlanRequest
-from promptarena.analysis.readout import build_readout
 from promptarena.definitions.metric import MetricKind
 from promptarena.definitions.quantities import Margin
 
@@ -71,8 +71,7 @@ def _verdicts(runs: int, effect: float, seed: int) -> Counter[str]:
     found: Counter[str] = Counter()
     for control, treatment in _experiments(runs, effect, seed):
         made = _cube(control, treatment)
-        readout = build_readout(made, counts_of(made), declared, source="simulated", planned=_size())
-        found[readout.verdict.status.value] += 1
+        found[conclude(made, counts_of(made), declared, planned=_size()).verdict.status.value] += 1
     return found
 
 

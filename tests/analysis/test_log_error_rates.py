@@ -27,10 +27,10 @@ from tests.calibration import Calibration
 from promptarena.analysis.arrivals import Arrivals
 from promptarena.analysis.cohort_cube import read_cohorts
 from promptarena.analysis.cohorts import Maturity
+from promptarena.analysis.conclusion import conclude
 from promptarena.analysis.cube import Cube, Slice
 from promptarena.analysis.event_tables import EventTables
 from promptarena.analysis.planned_size import planned_size
-from promptarena.analysis.readout import build_readout
 from promptarena.definitions.events import Kind
 from promptarena.definitions.experiment import Experiment
 from promptarena.storage.arrow_schema import schema_of
@@ -149,10 +149,8 @@ def _verdicts(tmp_path: Path, scenario: str, runs: int, seed: int) -> Iterator[s
             together = _cube(warehouse, of, units)
             for own in _each(together, min(_BATCH, runs - begin)):
                 arrivals = _arrivals(own, _WEIGHTS[scenario])
-                readout = build_readout(
-                    own, counts_of(own), plan, source="simulated", planned=size, arrivals=arrivals
-                )
-                yield readout.verdict.status.value
+                concluded = conclude(own, counts_of(own), plan, planned=size, arrivals=arrivals)
+                yield concluded.verdict.status.value
 
 
 def _cube(warehouse: Warehouse, of: Experiment, units: _Units) -> Cube:

@@ -14,7 +14,7 @@ from promptarena.definitions.quantities import Margin
 from promptarena.definitions.readout import Check
 from promptarena.stats.harm import MIN_UNITS, Harm, effect_harm, rate_harm
 
-__all__ = ["HARM_ALPHA", "harm_checks"]
+__all__ = ["HARM_ALPHA", "harm_checks", "harm_is_shown"]
 
 HARM_ALPHA: Final = 0.01
 """Shared by the primary and all guardrails of all treatments."""
@@ -24,13 +24,31 @@ _TUNED_AT: Final = 2_000
 
 def harm_checks(plan: AnalysisPlan, cube: Cube, treatment: str) -> tuple[Check, ...]:
     """One check for the primary (its margin is 0 but for non-inferiority), and one a guardrail."""
-    treatments = max(len(plan.variants or cube.variants) - 1, 1)
-    alpha = HARM_ALPHA / (treatments * (1 + len(plan.guardrails)))
-    watched = [
-        (plan.primary.metric, plan.primary.margin or NO_MARGIN),
-        *((guardrail.metric, guardrail.margin) for guardrail in plan.guardrails),
+    alpha = _alpha_each(plan, cube)
+    return tuple(_check(plan, cube, metric, margin, treatment, alpha) for metric, margin in _watched(plan))
+
+
+def harm_is_shown(plan: AnalysisPlan, cube: Cube, treatment: str) -> bool:
+    """Whether any of `harm_checks` fails; without their sentences and bounds, which cost most of the time."""
+    alpha = _alpha_each(plan, cube)
+    for metric, margin in _watched(plan):
+        pair = arm_pair(cube, metric, plan.control, treatment)
+        harm = _harm(plan, cube, metric, margin, treatment, pair, alpha)
+        if harm is not None and harm.shown:
+            return True
+    return False
+
+
+def _watched(plan: AnalysisPlan) -> list[tuple[Metric, Margin]]:
+    return [
+        (plan.metric(plan.primary.metric), plan.primary.margin or NO_MARGIN),
+        *((plan.metric(guardrail.metric), guardrail.margin) for guardrail in plan.guardrails),
     ]
-    return tuple(_check(plan, cube, plan.metric(name), margin, treatment, alpha) for name, margin in watched)
+
+
+def _alpha_each(plan: AnalysisPlan, cube: Cube) -> float:
+    treatments = max(len(plan.variants or cube.variants) - 1, 1)
+    return HARM_ALPHA / (treatments * (1 + len(plan.guardrails)))
 
 
 def _check(

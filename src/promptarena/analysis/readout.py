@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from promptarena.analysis.arrivals import Arrivals
 from promptarena.analysis.breakdowns import daily_effects, segment_effects, segment_findings
 from promptarena.analysis.comparisons import compare, with_adjusted
+from promptarena.analysis.conclusion import Standing, conclude, treatments_of
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import arm_pair
-from promptarena.analysis.evidence import look_evidence, waiting_evidence
-from promptarena.analysis.harm import harm_checks
-from promptarena.analysis.looks import LookPoint, PlannedSize, Schedule, schedule
-from promptarena.analysis.sequential import PrimaryPath, primary_boundary, primary_paths
+from promptarena.analysis.looks import LookPoint, PlannedSize
 from promptarena.analysis.sequential_interval import look_path, primary_comparison
 from promptarena.analysis.taken_looks import to_record
-from promptarena.analysis.trust import sample_balance, trust_checks
-from promptarena.analysis.verdict import TreatmentEvidence, decide
 from promptarena.definitions.analysis_plan import AnalysisPlan
 from promptarena.definitions.metric import Metric
 from promptarena.definitions.readout import (
@@ -26,8 +22,6 @@ from promptarena.definitions.readout import (
     LookPath,
     MetricReadout,
     Readout,
-    SegmentEffect,
-    Status,
     UnitCounts,
 )
 
@@ -37,18 +31,6 @@ _ADJUSTMENT = (
     "primary: Holm over treatments; secondary and other metrics: Benjamini-Hochberg over metrics and"
     " treatments; guardrails: not adjusted, since all of them must pass"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """Where the trial stands after the looks it has had."""
-
-    looks: tuple[LookPoint, ...]
-    """Up to the deciding one."""
-    paths: Mapping[str, PrimaryPath]
-    evidence: tuple[TreatmentEvidence, ...]
-    stopped: bool
-    """Whether the last of the looks decided."""
 
 
 def build_readout(
@@ -79,13 +61,9 @@ def build_readout(
         recorded: looks that were taken before, which stand as they were.
         as_of: when this readout is made, if its looks are to be recorded.
     """
-    treatments = [v for v in plan.variants or cube.variants if v != plan.control]
-    balance = sample_balance(cube, plan, arrivals)
-    trust = trust_checks(units, balance, cube, plan, arrivals)
-    looks = schedule(cube, plan, treatments, planned, recorded)
-    standing = _stand(cube, plan, treatments, looks)
-    shown = standing.looks[-1].cube if standing.stopped else cube
-    evidence = [replace(e, harm=harm_checks(plan, cube, e.variant)) for e in standing.evidence]
+    treatments = treatments_of(plan, cube)
+    concluded = conclude(cube, units, plan, planned=planned, arrivals=arrivals, recorded=recorded)
+    standing, shown = concluded.standing, concluded.shown
     metrics, paths = _metrics(plan, shown, treatments, standing, planned)
     return Readout(
         experiment=plan.experiment,
@@ -95,13 +73,8 @@ def build_readout(
         primary=plan.primary.metric,
         alpha=plan.design.alpha,
         preregistered=plan.preregistered,
-        verdict=decide(
-            trust,
-            evidence,
-            preregistered=plan.preregistered,
-            looks_known=planned is not None and cube.days is not None,
-        ),
-        balance=balance,
+        verdict=concluded.verdict,
+        balance=concluded.balance,
         units=units,
         metrics=metrics,
         paths=paths,
@@ -116,47 +89,11 @@ def build_readout(
     )
 
 
-def _stand(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Schedule) -> _Standing:
-    if not looks.taken:
-        waiting = tuple(waiting_evidence(plan, cube, treatment, looks.outlook) for treatment in treatments)
-        return _Standing((), {}, waiting, stopped=False)
-    boundary = primary_boundary(plan.design, looks.taken)
-    left: dict[str, TreatmentEvidence] = {}
-    evidence: tuple[TreatmentEvidence, ...] = ()
-    paths: dict[str, PrimaryPath] = {}
-    for k in range(1, len(looks.taken) + 1):
-        so_far = looks.taken[:k]
-        paths = primary_paths(plan, treatments, so_far)
-        segments = _primary_segments(plan, so_far[-1].cube, treatments)
-        evidence = tuple(
-            left.get(treatment)
-            or look_evidence(
-                plan,
-                so_far,
-                paths[treatment],
-                boundary.critical_z[k - 1],
-                [effect for effect in segments if effect.variant == treatment],
-                looks.outlook,
-            )
-            for treatment in treatments
-        )
-        statuses = decide((), evidence, preregistered=plan.preregistered).by_variant
-        # A treatment that is held leaves the trial at that look; all others go on until one ships.
-        left |= {each.variant: each for each in evidence if statuses[each.variant] is Status.HOLD}
-        if Status.SHIP in statuses.values() or len(left) == len(treatments):
-            return _Standing(so_far, paths, evidence, stopped=True)
-    return _Standing(looks.taken, paths, evidence, stopped=False)
-
-
-def _primary_segments(plan: AnalysisPlan, cube: Cube, treatments: Sequence[str]) -> tuple[SegmentEffect, ...]:
-    return segment_effects(plan, cube, plan.metric(plan.primary.metric), treatments)
-
-
 def _metrics(
     plan: AnalysisPlan,
     cube: Cube,
     treatments: Sequence[str],
-    standing: _Standing,
+    standing: Standing,
     planned: PlannedSize | None,
 ) -> tuple[dict[str, MetricReadout], tuple[LookPath, ...]]:
     comparisons = {
@@ -235,7 +172,7 @@ def _metric_readout(
     )
 
 
-def _notes(plan: AnalysisPlan, cube: Cube, shown: Cube, standing: _Standing) -> list[str]:
+def _notes(plan: AnalysisPlan, cube: Cube, shown: Cube, standing: Standing) -> list[str]:
     notes = []
     if shown is not cube:
         later = _units(cube) - _units(shown)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, Literal
 
 from numpy.typing import ArrayLike
+from scipy.optimize import brentq
 
 from promptarena.stats.anytime import AsymptoticSequence, anytime_p_value
 from promptarena.stats.effects import Effect, cautious, margin_contrast
@@ -20,9 +22,10 @@ __all__ = ["MIN_UNITS", "Harm", "effect_harm", "rate_difference_bounds", "rate_h
 MIN_UNITS: Final = 100
 """Units a variant before which an estimate is not taken to be normal."""
 _HALVINGS: Final = 60
+_ROOT_ERROR: Final = 2e-13
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Harm:
     """Evidence that the treatment is worse than its margin; all of it holds at every look together."""
 
@@ -30,10 +33,15 @@ class Harm:
     """Natural logarithm of the evidence; shown at log(1 / alpha)."""
     p_value: float
     """Always-valid p-value of being no worse than the margin."""
-    upper: float
-    """With confidence 1 - alpha the good-signed effect plus margin is at most this; below zero is harm."""
     shown: bool
     """p_value <= alpha."""
+    bound: Callable[[], float] = field(repr=False, compare=False)
+    """Computes `upper`; of rates it is a search, which most who ask whether there is harm need not pay."""
+
+    @cached_property
+    def upper(self) -> float:
+        """With confidence 1 - alpha the good-signed effect plus margin is at most this; harm below zero."""
+        return self.bound()
 
 
 def rate_harm(
@@ -78,9 +86,10 @@ def rate_harm(
     counts = RateCounts.of(successes_control, n_control, successes_treatment, n_treatment)
     contrast = margin_rate_contrast(margin, relative=relative, higher_is_better=higher_is_better)
     log_e_value = _log_e_value(counts, contrast, treatment_share)
-    evidence, upper = log_e_value(0.0), _upper_bound(log_e_value, contrast, alpha)
+    _check_alpha(alpha)
+    evidence = log_e_value(0.0)
     p_value = anytime_p_value(evidence)
-    return Harm(evidence, p_value, upper, p_value <= alpha)
+    return Harm(evidence, p_value, p_value <= alpha, lambda: _upper_bound(log_e_value, contrast, alpha))
 
 
 def effect_harm(
@@ -131,7 +140,7 @@ def effect_harm(
     upper = sequence.upper_bound(contrast.value, math.sqrt(contrast.variance), n)
     evidence = sequence.one_sided_log_e_value(-contrast.z, n)
     p_value = anytime_p_value(evidence)
-    return Harm(evidence, p_value, upper, p_value <= alpha)
+    return Harm(evidence, p_value, p_value <= alpha, lambda: upper)
 
 
 def rate_difference_bounds(
@@ -160,6 +169,7 @@ def rate_difference_bounds(
     """
     if side not in ("both", "lower", "upper"):
         raise ValueError(f"a side is both, lower or upper, not {side!r}")
+    _check_alpha(alpha)
     counts = RateCounts.of(successes_control, n_control, successes_treatment, n_treatment)
     each = alpha / 2 if side == "both" else alpha
     low, high = -1.0, 1.0
@@ -182,14 +192,25 @@ def _log_e_value(
 
 
 def _upper_bound(log_e_value: Callable[[float], float], contrast: RateContrast, alpha: float) -> float:
-    """The least bound that the evidence reaches; the greatest possible contrast where it reaches none."""
-    if not 0 < alpha < 0.5:
-        raise ValueError(f"alpha must lie strictly between 0 and 0.5, not {alpha}")
+    """The least bound that the evidence reaches; the greatest possible contrast where it reaches none.
+
+    Halving until evidence is finite at both ends, where the faster search may begin.
+    """
     target = math.log(1 / alpha)
-    low, high = contrast.lowest, contrast.highest
+    low, high, excess_low, excess_high = contrast.lowest, contrast.highest, -math.inf, math.inf
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         if not low < middle < high:
             break
-        low, high = (low, middle) if log_e_value(middle) >= target else (middle, high)
+        excess = log_e_value(middle) - target
+        low, excess_low = (middle, excess) if excess < 0 else (low, excess_low)
+        high, excess_high = (middle, excess) if excess >= 0 else (high, excess_high)
+        if math.isfinite(excess_low) and math.isfinite(excess_high):
+            root = float(brentq(lambda bound: log_e_value(bound) - target, low, high, xtol=1e-13))
+            return root if log_e_value(root) >= target else root + _ROOT_ERROR
     return high
+
+
+def _check_alpha(alpha: float) -> None:
+    if not 0 < alpha < 0.5:
+        raise ValueError(f"alpha must lie strictly between 0 and 0.5, not {alpha}")

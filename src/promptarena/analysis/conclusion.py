@@ -1,0 +1,117 @@
+"""The conclusion of a trial: its looks in order, the first of which that decides, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from promptarena.analysis.arrivals import Arrivals
+from promptarena.analysis.breakdowns import segment_effects
+from promptarena.analysis.cube import Cube
+from promptarena.analysis.evidence import look_evidence, waiting_evidence
+from promptarena.analysis.harm import harm_checks
+from promptarena.analysis.looks import LookPoint, PlannedSize, Schedule, schedule
+from promptarena.analysis.sequential import PrimaryPath, primary_boundary, primary_paths
+from promptarena.analysis.trust import sample_balance, trust_checks
+from promptarena.analysis.verdict import TreatmentEvidence, decide
+from promptarena.definitions.analysis_plan import AnalysisPlan
+from promptarena.definitions.readout import Balance, SegmentEffect, Status, UnitCounts, Verdict
+
+__all__ = ["Conclusion", "Standing", "conclude", "treatments_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the trial stands after the looks it has had."""
+
+    looks: tuple[LookPoint, ...]
+    """Up to the deciding one."""
+    paths: dict[str, PrimaryPath]
+    evidence: tuple[TreatmentEvidence, ...]
+    stopped: bool
+    """Whether the last of the looks decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """What a readout rests on."""
+
+    verdict: Verdict
+    balance: Balance
+    standing: Standing
+    shown: Cube
+    """The cohorts that its estimates are about: up to the deciding look, or all."""
+
+
+def treatments_of(plan: AnalysisPlan, cube: Cube) -> list[str]:
+    """The variants that are compared with the control."""
+    return [variant for variant in plan.variants or cube.variants if variant != plan.control]
+
+
+def conclude(
+    cube: Cube,
+    units: UnitCounts,
+    plan: AnalysisPlan,
+    *,
+    planned: PlannedSize | None = None,
+    arrivals: Arrivals | None = None,
+    recorded: Sequence[LookPoint] = (),
+) -> Conclusion:
+    """Go through the looks in order; the first that decides ends the trial. Harm is judged on everything.
+
+    Args:
+        cube: moments by variant and the plan's dimensions.
+        units: how rows became units.
+        plan: what was declared, or what flags said.
+        planned: the size that was planned; `None` makes one look of all data.
+        arrivals: what is known of how units arrived; `None` of a table.
+        recorded: looks that were taken before, which stand as they were.
+    """
+    treatments = treatments_of(plan, cube)
+    balance = sample_balance(cube, plan, arrivals)
+    trust = trust_checks(units, balance, cube, plan, arrivals)
+    standing = _stand(cube, plan, treatments, schedule(cube, plan, treatments, planned, recorded))
+    evidence = [replace(e, harm=harm_checks(plan, cube, e.variant)) for e in standing.evidence]
+    verdict = decide(
+        trust,
+        evidence,
+        preregistered=plan.preregistered,
+        looks_known=planned is not None and cube.days is not None,
+    )
+    return Conclusion(verdict, balance, standing, standing.looks[-1].cube if standing.stopped else cube)
+
+
+def _stand(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Schedule) -> Standing:
+    if not looks.taken:
+        waiting = tuple(waiting_evidence(plan, cube, treatment, looks.outlook) for treatment in treatments)
+        return Standing((), {}, waiting, stopped=False)
+    boundary = primary_boundary(plan.design, looks.taken)
+    left: dict[str, TreatmentEvidence] = {}
+    evidence: tuple[TreatmentEvidence, ...] = ()
+    paths: dict[str, PrimaryPath] = {}
+    for k in range(1, len(looks.taken) + 1):
+        so_far = looks.taken[:k]
+        paths = primary_paths(plan, treatments, so_far)
+        segments = _primary_segments(plan, so_far[-1].cube, treatments)
+        evidence = tuple(
+            left.get(treatment)
+            or look_evidence(
+                plan,
+                so_far,
+                paths[treatment],
+                boundary.critical_z[k - 1],
+                [effect for effect in segments if effect.variant == treatment],
+                looks.outlook,
+            )
+            for treatment in treatments
+        )
+        statuses = decide((), evidence, preregistered=plan.preregistered).by_variant
+        # A treatment that is held leaves the trial at that look; all others go on until one ships.
+        left |= {each.variant: each for each in evidence if statuses[each.variant] is Status.HOLD}
+        if Status.SHIP in statuses.values() or len(left) == len(treatments):
+            return Standing(so_far, paths, evidence, stopped=True)
+    return Standing(looks.taken, paths, evidence, stopped=False)
+
+
+def _primary_segments(plan: AnalysisPlan, cube: Cube, treatments: Sequence[str]) -> tuple[SegmentEffect, ...]:
+    return segment_effects(plan, cube, plan.metric(plan.primary.metric), treatments)
