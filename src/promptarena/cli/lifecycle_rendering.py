@@ -33,6 +33,7 @@ _DID: Final = {
     Move.START: "started",
     Move.AMEND: "amended",
     Move.RAMP: "ramped",
+    Move.REALLOCATE: "reallocated",
     Move.PAUSE: "paused: everybody gets the control from the next turn on",
     Move.RESUME: "resumed",
     Move.ROLLBACK: "rolled back: everybody gets the control from the next turn on",
@@ -121,7 +122,7 @@ def _origin(baseline: BaselineRecord) -> str:
 
 
 def _evidence(evidence: dict[str, Any] | None) -> str:
-    if evidence is None:
+    if evidence is None or "source" not in evidence:  # a bandit's rewards are in its reason
         return ""
     said = f"{evidence['kind']} `{evidence['status']}`" if "status" in evidence else "evidence"
     return f"{said} in {evidence['source']} (sha256 {evidence['sha256'][:12]})"

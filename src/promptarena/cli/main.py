@@ -21,6 +21,7 @@ from promptarena.cli import (
     lifecycle,
     plan,
     readout,
+    reallocate,
     schema,
     standing,
 )
@@ -55,6 +56,7 @@ for register in (
     lifecycle.register,
     standing.register,
     readout.register,
+    reallocate.register,
     events.register,
     erase.register,
     demo.register,

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, field_validator, model_validator
 
+from promptarena.definitions.bandit import Bandit
 from promptarena.definitions.frozen import Frozen, Shorthand, mistake
 from promptarena.definitions.metric import Metric
 from promptarena.definitions.quantities import Margin, Number, Share, Whole
@@ -147,6 +148,8 @@ class AnalysisPlan(Frozen):
     secondary: tuple[str, ...] = ()
     segments: tuple[SegmentRule, ...] = ()
     design: Design = Design()
+    bandit: Bandit | None = None
+    """How weights follow the outcomes, with its reward; `None`: they are fixed."""
     preregistered: bool = False
     """Whether a definition fixed all of this before the data; else the verdict says it was not."""
 

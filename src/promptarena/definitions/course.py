@@ -15,6 +15,8 @@ class Move(StrEnum):
     """What may be amended was changed: monitors, alerts, later stages, sampling rates, secondaries."""
     RAMP = "ramp"
     """On to the next stage, or more traffic in this one."""
+    REALLOCATE = "reallocate"
+    """A bandit's weights moved: a new epoch."""
     PAUSE = "pause"
     RESUME = "resume"
     ROLLBACK = "rollback"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Guardrail, Primary, SegmentRule
+from promptarena.definitions.bandit import Bandit
 from promptarena.definitions.catalogue import BUILT_IN
 from promptarena.definitions.content_hash import canonical_json, content_hash
 from promptarena.definitions.document import read_document
@@ -16,6 +17,7 @@ from promptarena.definitions.experiment_checks import check_experiment
 from promptarena.definitions.experiment_file import ExperimentFile
 from promptarena.definitions.file_reference import find_file
 from promptarena.definitions.frozen import Frozen
+from promptarena.definitions.interleave import Interleave
 from promptarena.definitions.metric import Metric
 from promptarena.definitions.metric_file import resolve
 from promptarena.definitions.monitor import Monitor
@@ -55,19 +57,27 @@ class Experiment(Frozen):
     monitors: tuple[Monitor, ...]
     monitored: tuple[Metric, ...]
     """The metrics of the monitors."""
+    allocation: Bandit | None = None
+    """Its reward is said."""
+    interleave: Interleave | None = None
     notes: tuple[str, ...] = ()
     """What is right but may not be meant."""
 
     @cached_property
     def content_hash(self) -> str:
         """Of exactly what is frozen at start: unit, eligibility, variants, metrics, primary, guardrails,
-        design and segments. Layout does not matter; monitors, stages and secondaries may be amended."""
+        design, segments, allocation and interleaving. Layout does not matter; monitors, stages and
+        secondaries may be amended."""
         return content_hash(self.frozen_parts)
 
     @property
     def frozen_parts(self) -> dict[str, Any]:
         """What is frozen at start, by its field in the file."""
         frozen_metrics = set(self.declared) | {self.primary.metric, *(g.metric for g in self.guardrails)}
+        if self.allocation is not None:
+            frozen_metrics.add(str(self.allocation.reward))
+        # Only where they are said: an experiment without them is the one that it was before they existed.
+        special = {"allocation": self.allocation, "interleave": self.interleave}
         return {
             "unit": self.unit,
             "eligibility": {name: _as_sets(condition) for name, condition in self.eligibility.items()},
@@ -77,6 +87,7 @@ class Experiment(Frozen):
             "guardrails": {guardrail.metric: guardrail for guardrail in self.guardrails},
             "design": self.design,
             "segments": {segment.name: segment for segment in self.segments},
+            **{name: said for name, said in special.items() if said is not None},
         }
 
     @property
@@ -97,6 +108,7 @@ class Experiment(Frozen):
             secondary=self.secondary,
             segments=self.segments,
             design=self.design,
+            bandit=self.allocation,
             preregistered=True,
         )
 
@@ -179,7 +191,15 @@ def _resolved(
         found = (resolve(name, written.unit, own, project.metrics) for name in dict.fromkeys(names))
         return tuple(metric for metric in found if metric is not None)
 
-    roles = (written.primary.metric, *(rail.metric for rail in written.guardrails), *written.secondary)
+    allocation = written.allocation
+    if allocation is not None:
+        allocation = allocation.model_copy(update={"reward": allocation.reward or written.primary.metric})
+    roles = (
+        written.primary.metric,
+        *(rail.metric for rail in written.guardrails),
+        *written.secondary,
+        *([] if allocation is None else [str(allocation.reward)]),
+    )
     return Experiment(
         file=path,
         name=written.experiment,
@@ -195,17 +215,26 @@ def _resolved(
         secondary=written.secondary,
         segments=written.segments,
         design=written.design,
+        allocation=allocation,
+        interleave=written.interleave,
         rollout=rollout,
         monitors=written.monitors,
         monitored=metrics(*(monitor.metric for monitor in written.monitors)),
-        notes=_notes(variants, own, project),
+        notes=_notes(variants, own, project, metrics(*roles) if allocation is not None else ()),
     )
 
 
-def _notes(variants: tuple[Variant, ...], own: dict[str, Any], project: Project) -> tuple[str, ...]:
+def _notes(
+    variants: tuple[Variant, ...], own: dict[str, Any], project: Project, adaptive: tuple[Metric, ...]
+) -> tuple[str, ...]:
     control, *treatments = variants
     same = [variant.name for variant in treatments if variant.settings == control.settings]
     notes = [f"`{name}` has the same settings as the control: an A/A test." for name in same]
     shadowed = [name for name in own if name in project.metrics or name in BUILT_IN]
+    notes += [
+        f"The covariate of `{metric.name}` is not used: under a bandit it adjusts nothing."
+        for metric in adaptive
+        if metric.covariate is not None
+    ]
     notes += [f"`{name}` is defined here in place of the shared or built-in metric." for name in shadowed]
     return tuple(notes)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
+from promptarena.definitions.adaptive_checks import check_bandit, check_interleaving
 from promptarena.definitions.analysis_plan import Spending
 from promptarena.definitions.catalogue import BUILT_IN
 from promptarena.definitions.document import FieldPath
@@ -38,6 +39,10 @@ def check_experiment(written: ExperimentFile, project: Project, mistakes: Mistak
     _check_design(written, metrics, mistakes)
     _check_unit(written, metrics, mistakes)
     _check_rollout(written, mistakes)
+    if written.allocation is not None:
+        check_bandit(written, written.allocation, metrics.get, metrics.accepted, mistakes)
+    if written.interleave is not None:
+        check_interleaving(written, metrics.get, mistakes)
 
 
 class _Metrics:

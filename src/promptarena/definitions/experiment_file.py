@@ -7,8 +7,10 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from promptarena.definitions.analysis_plan import Design, Guardrail, Primary, SegmentRule
+from promptarena.definitions.bandit import Bandit
 from promptarena.definitions.eligibility import Condition
 from promptarena.definitions.frozen import Frozen
+from promptarena.definitions.interleave import Interleave
 from promptarena.definitions.metric_file import MetricMap
 from promptarena.definitions.monitor import Monitor
 from promptarena.definitions.names import Name, Text
@@ -67,6 +69,10 @@ class ExperimentFile(Frozen):
     secondary: tuple[Name, ...] = ()
     """Metrics that are shown, adjusted for their number, and decide nothing."""
     design: Design = Design()
+    allocation: Bandit | None = None
+    """How the weights follow the outcomes; without it they stay as they are."""
+    interleave: Interleave | None = None
+    """The variants are two rankers whose items are shown in one list."""
     segments: tuple[SegmentRule, ...] = ()
     """Attributes whose every value is checked for harm to the primary."""
     rollout: Annotated[tuple[Stage, ...], Field(min_length=1)] | None = None

@@ -69,12 +69,13 @@ class RegistrySource:
 
 
 def _running(standing: Standing) -> RunningExperiment:
-    last = standing.last
+    last, definition = standing.last, Experiment.model_validate(standing.definition.resolved)
     return RunningExperiment(
-        definition=Experiment.model_validate(standing.definition.resolved),
+        definition=definition,
         stage=last.stage,
         traffic=last.traffic if last.stage in ENROLLING else 0.0,
         allocation=Allocation(standing.allocation.weights, standing.allocation.epoch),
         serving=_SERVING[last.status],
+        adaptive=definition.allocation is not None,
         slot=Slot(standing.slot.ranges),
     )

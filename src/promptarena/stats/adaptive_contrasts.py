@@ -99,8 +99,8 @@ def adaptive_contrast(
 
     Source: Kato, Ishihara, Honda and Narita (2020), "Efficient adaptive experimental design for average
         treatment effect estimation", arXiv:2002.05308, for the estimate; Waudby-Smith, Arbour, Sinha,
-        Kennedy and Ramdas (2024), arXiv:2103.06476, section 2.4 (martingales whose variance changes), for
-        the sequence; Bibaut et al. (2021), arXiv:2106.00418, on weighting by what is known beforehand.
+        Kennedy and Ramdas (2024), arXiv:2103.06476, on martingales whose variance changes (their Lindeberg
+        type), for the sequence; Bibaut et al. (2021), arXiv:2106.00418, on weights that are known beforehand.
     """
     if weights not in ("precision", "units"):
         raise ValueError(f"weights are precision or units, not {weights!r}")

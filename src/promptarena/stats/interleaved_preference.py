@@ -124,7 +124,7 @@ def balanced_outcome(
     Raises:
         ValueError: a position outside the list, or a list that is not the balanced one of a and b.
 
-    Source: Radlinski, Kurup and Joachims (2008), section 3.2, and their example of the bias.
+    Source: Radlinski, Kurup and Joachims (2008), section 5.1, and their example of the bias.
     """
     positions = _positions(shown, clicked)
     length = max(len(shown.items), 1)

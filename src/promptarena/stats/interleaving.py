@@ -56,7 +56,7 @@ def team_draft(a: Sequence[Hashable], b: Sequence[Hashable], k: int, coin: Coin)
         ValueError: k below 1, or fewer flips than needed.
 
     Source: Radlinski, Kurup and Joachims (2008), "How does clickthrough data reflect retrieval quality?",
-        CIKM, algorithm 2.
+        CIKM, section 5.2 and algorithm 2.
     """
     flip, flips = _flipper(coin), 0
     items: list[Hashable] = []
@@ -96,7 +96,7 @@ def balanced(a: Sequence[Hashable], b: Sequence[Hashable], k: int, coin: Coin) -
         ValueError: k below 1, or no flip.
 
     Source: Joachims (2002), "Evaluating retrieval performance using clickthrough data"; Radlinski et al.
-        (2008), algorithm 1.
+        (2008), section 5.1.
     """
     length, a_first = _length(k), _flipper(coin)()
     drawn, other = (_merged(a, b, length, a_first=first) for first in (a_first, not a_first))

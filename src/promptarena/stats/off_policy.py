@@ -185,7 +185,8 @@ class LoggedRounds:
     def dr(self) -> OffPolicyEstimate:
         """Doubly robust: mean of baseline + w (r - predicted). Right if propensities or the model are.
 
-        Source: Dudik, Langford and Li (2011), "Doubly robust policy evaluation and learning", eq. 2.
+        Source: Dudik, Langford and Li (2011), "Doubly robust policy evaluation and learning",
+            arXiv:1103.4601, their estimator DR.
         """
         return self._estimate("dr")
 

@@ -126,7 +126,8 @@ class NormalPosterior:
     The mean has Student's t distribution with 2 `shape` degrees of freedom about `mean`, with scale
     sqrt(rate / (shape x strength)). With many units it serves for means of any values.
 
-    Source: Murphy (2007), "Conjugate Bayesian analysis of the Gaussian distribution", eq. 85 to 89, 178.
+    Source: Murphy (2007), "Conjugate Bayesian analysis of the Gaussian distribution", section 3.3 (eq. 85 to
+        89; the variance here is one over the precision there).
 
     >>> belief = NormalPosterior.of(Moments.from_values([1.0, 2.0, 3.0, 4.0]))
     >>> belief.mean, belief.strength, belief.shape, belief.rate

@@ -125,13 +125,12 @@ def test_epochs_follow_one_another(registry: Registry) -> None:
             experiment="cites", epoch=number, weights={"control": 0.1, "treatment": 0.9}, at=T0
         )
 
-    with pytest.raises(StorageError, match="no experiment `cites`"):
-        registry.add_allocation(epoch(0))
+    with pytest.raises(StaleWriteError, match="`cites` was never started"):
+        registry.commit(Change(transition=step(1, move=Move.REALLOCATE), allocation=epoch(1)))
     registry.commit(start())
-    for number in (0, 2):
-        with pytest.raises(StaleWriteError, match=f"Epoch {number}"):
-            registry.add_allocation(epoch(number))
-    registry.add_allocation(epoch(1))
+    registry.commit(Change(transition=step(1, move=Move.REALLOCATE), allocation=epoch(1)))
+    with pytest.raises(StaleWriteError, match="has changed meanwhile"):
+        registry.commit(Change(transition=step(1, move=Move.REALLOCATE), allocation=epoch(2)))
     assert [a.epoch for a in registry.allocations("cites")] == [0, 1]
     standing = registry.standing("cites")
     assert standing is not None

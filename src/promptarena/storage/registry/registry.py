@@ -17,7 +17,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError
 
-from promptarena.errors import StaleWriteError, StorageError
+from promptarena.errors import StaleWriteError
 from promptarena.storage.registry.address import Address
 from promptarena.storage.registry.course import last_transition, standings, transitions_of
 from promptarena.storage.registry.database import Database
@@ -192,28 +192,6 @@ class Registry:
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return tuple(record_of(AllocationRecord, row) for row in rows)
 
-    def add_allocation(self, allocation: AllocationRecord) -> None:
-        """Begin an epoch.
-
-        Raises:
-            StaleWriteError: it was begun already, or it does not follow the present one.
-            StorageError: no such experiment was started, or it cannot be written.
-        """
-
-        def work(connection: Connection) -> None:
-            mine = allocations.c.experiment == allocation.experiment
-            epochs = connection.execute(select(func.count()).where(mine)).scalar_one()
-            if epochs == 0:
-                raise StorageError(f"The registry knows no experiment `{allocation.experiment}` to reweight.")
-            if allocation.epoch != epochs:
-                raise _stale_allocation(allocation)
-            add(connection, allocations, [allocation])
-
-        try:
-            self._database.write(work)
-        except IntegrityError:
-            raise _stale_allocation(allocation) from None
-
     def known_state(self, at: datetime) -> KnownState:
         """All that a node serves by, in one consistent view.
 
@@ -281,12 +259,4 @@ def _stale_baseline(baseline: BaselineRecord) -> StaleWriteError:
         f"The baseline of `{baseline.feature}` has changed meanwhile: there is a version {baseline.version}, "
         "or none before it.",
         hint="Nothing was written; look at it and decide again.",
-    )
-
-
-def _stale_allocation(allocation: AllocationRecord) -> StaleWriteError:
-    return StaleWriteError(
-        f"Epoch {allocation.epoch} of `{allocation.experiment}` does not follow its present allocation: "
-        "another controller has begun it.",
-        hint="Nothing was written; two controllers may be running.",
     )
