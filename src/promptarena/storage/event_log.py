@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from asyncio import get_running_loop
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -177,7 +178,7 @@ class EventLog(LogReader):
         Raises:
             EventError, StorageError: as `append`.
         """
-        loop = asyncio.get_running_loop()
+        loop = get_running_loop()
         lines = self._lines(events, checked)
         if lines and durability == "power":
             return self._commit.append_async(lines, loop)
@@ -250,7 +251,11 @@ class EventLog(LogReader):
         if self._closed.is_set():
             raise StorageError("this log is closed.", where=Location(self.folder.root))
         batch: Sequence[Event] = events if isinstance(events, _SEVERAL) else (events,)
-        if self._needs_a_look(batch):
+        look = bool(self._tombstones.current())
+        for event in batch:  # most of the time none has to be dropped or changed
+            # What is no event at all is left to the schema to refuse.
+            look = look or type(event) is Content or getattr(event, "received_at", None) is not None
+        if look:
             if not checked:
                 encode_events(batch)
             batch = [kept for event in batch if (kept := self._admitted(event)) is not None]
@@ -258,16 +263,6 @@ class EventLog(LogReader):
         if not batch:
             return b""
         return encode_events(batch, checked=checked)
-
-    def _needs_a_look(self, batch: Sequence[Event]) -> bool:
-        """Whether any event may have to be dropped or changed; most of the time none has."""
-        if self._tombstones.current():
-            return True
-        for event in batch:
-            # What is no event at all is left to the schema to refuse.
-            if type(event) is Content or getattr(event, "received_at", None) is not None:
-                return True
-        return False
 
     def _admitted(self, event: Event) -> Event | None:
         if self._tombstones.current().covers(event):

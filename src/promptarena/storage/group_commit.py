@@ -32,14 +32,17 @@ class _Batch:
     def __init__(self) -> None:
         self.lines: list[bytes] = []
         self.full = threading.Event()
-        self.futures: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
+        self.futures: list[asyncio.Future[None]] = []
         self.done = threading.Event()
         self.error: Exception | None = None
 
     def settle(self, error: Exception | None) -> None:
         self.error = error
         self.done.set()
-        for loop, futures in self.futures.items():
+        waiting: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
+        for future in self.futures:
+            waiting[future.get_loop()].append(future)
+        for loop, futures in waiting.items():
             # A loop that was closed meanwhile has nobody left who waits.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_wake, futures, error)
@@ -95,7 +98,7 @@ class GroupCommit:
         """The same as a future of this loop, which is the running one."""
         future: asyncio.Future[None] = loop.create_future()
         with self._lock:
-            self._join(lines).futures[loop].append(future)
+            self._join(lines).futures.append(future)
         return future
 
     def close(self) -> None:

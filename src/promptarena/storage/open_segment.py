@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from weakref import WeakSet
@@ -19,6 +20,8 @@ from promptarena.storage.segments import receipt
 __all__ = ["SegmentWriter"]
 
 _ATTEMPTS: Final = 5
+_RECEIPT_HOLDS: Final = timedelta(milliseconds=1)
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class _OpenSegment:
@@ -28,6 +31,8 @@ class _OpenSegment:
         self.due = due
         """When it is to be closed, on the monotonic clock."""
         self.size = 0
+        self.received_from = self.received_until = _LONG_AGO
+        """What came from the one moment to before the other belongs to the last receipt."""
         self.path = folder.open / folder.new_segment_name(host)
         # Locked before it has its name: whoever looks for orphans never meets it without its owner.
         aside = self.path.with_name(f".{self.path.name}")
@@ -67,7 +72,8 @@ class _OpenSegment:
 class SegmentWriter:
     """Appends to an open segment and begins another at a certain age or size, or after a failure.
 
-    Each write begins with a receipt: a line that says when what follows was received.
+    A receipt, a line that says when what follows was received, stands before what came a millisecond or more
+    after the last one: `received_at` is that exact, and many small writes do not each pay for a line of it.
 
     A segment that failed is never appended to again. A reader that follows it counts in bytes, and would take
     what comes after a truncation for what it has already read.
@@ -76,7 +82,10 @@ class SegmentWriter:
     def __init__(self, folder: LogFolder, settings: LogSettings, clock: Clock) -> None:
         self._folder = folder
         self._settings = settings
-        self._clock = clock
+        # Looked at in every write.
+        self._seal_bytes = settings.seal_bytes
+        self._now = clock.now
+        self._monotonic = clock.monotonic
         self._begin()
         _writers.add(self)
 
@@ -101,7 +110,7 @@ class SegmentWriter:
         """
         self._rotate_if_due()
         with self._writing:
-            self._write(receipt(self._clock.now()) + lines)
+            self._write(lines)
 
     def write_durably(self, lines: Sequence[bytes]) -> None:
         """One write(2) of all of it and one fdatasync: survives a power cut.
@@ -112,7 +121,7 @@ class SegmentWriter:
         self._rotate_if_due()
         with self._syncing:
             with self._writing:
-                segment = self._write(b"".join((receipt(self._clock.now()), *lines)))
+                segment = self._write(b"".join(lines))
             try:
                 segment.sync()
             except OSError as error:
@@ -124,7 +133,7 @@ class SegmentWriter:
 
     def _rotate_if_due(self) -> None:
         segment = self._segment
-        if segment is not None and self._due(segment):
+        if segment is not None and (segment.size >= self._seal_bytes or self._monotonic() >= segment.due):
             self.rotate(only_if_due=True)
 
     def rotate(self, *, only_if_due: bool = False) -> None:
@@ -142,6 +151,10 @@ class SegmentWriter:
         segment = self._segment
         if segment is None:
             segment = self._segment = self._open()
+        now = self._now()
+        if not segment.received_from <= now < segment.received_until:
+            lines = receipt(now) + lines
+            segment.received_from, segment.received_until = now, now + _RECEIPT_HOLDS
         try:
             segment.write(lines)
         except BaseException as error:
@@ -157,7 +170,7 @@ class SegmentWriter:
                 return _OpenSegment(
                     self._folder,
                     self._settings.host,
-                    self._clock.monotonic() + self._settings.seal_after_s,
+                    self._monotonic() + self._settings.seal_after_s,
                 )
             except OSError as error:
                 # Housekeeping may meet a file just before it is locked, and take it for a dead one's.
@@ -172,7 +185,7 @@ class SegmentWriter:
             self._failed.append(segment)
 
     def _due(self, segment: _OpenSegment) -> bool:
-        return segment.size >= self._settings.seal_bytes or self._clock.monotonic() >= segment.due
+        return segment.size >= self._seal_bytes or self._monotonic() >= segment.due
 
     def _forget(self) -> None:
         """In a forked child: the segment is the parent's, and so are whatever locks were held."""

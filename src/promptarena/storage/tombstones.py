@@ -170,16 +170,18 @@ class TombstoneWatch:
             self._shared = _shared_size(folder, create=True)
         except OSError as error:
             raise explained(error, "open the log", folder.tombstone_size) from error
-        self._seen = self._shared[:]
+        self._size = memoryview(self._shared).cast("Q")
+        self._seen = self._size[0]
         self._known = read_tombstones(folder)
 
     def current(self) -> Tombstones:
         """All entries added before this call."""
-        if (size := self._shared[:]) != self._seen:
+        if (size := self._size[0]) != self._seen:
             # In this order: an entry added in between is read now and once more at the next call.
             self._seen = size
             self._known = read_tombstones(self._folder)
         return self._known
 
     def close(self) -> None:
+        self._size.release()
         self._shared.close()
