@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -55,6 +60,34 @@ def test_every_format_gives_the_same_records_with_their_lines(
     assert [record.line for record in records][1] == second
 
 
+def test_parquet_gives_the_same_records_with_the_numbers_of_their_rows(tmp_path: Path) -> None:
+    rows = [{"id": 1, "text": "a", "tags": ["x"]}, {"id": 2, "text": None, "tags": None}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    records, problems = read(tmp_path / "a.parquet")
+    assert problems == []
+    assert [(record.line, record.values) for record in records] == [(1, rows[0]), (2, rows[1])]
+
+
+def test_parquet_values_become_what_json_can_hold(tmp_path: Path) -> None:
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    row = {"nan": math.nan, "day": moment, "money": Decimal("1.50"), "inner": {"when": moment.date()}}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "a.parquet")
+    [record] = read(tmp_path / "a.parquet")[0]
+    assert record.values == {
+        "nan": None,
+        "day": "2026-01-02T00:00:00+00:00",
+        "money": 1.5,
+        "inner": {"when": "2026-01-02"},
+    }
+
+
+def test_a_parquet_column_of_bytes_is_told_of_and_the_others_are_read(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["1"], "raw": [b"x"]}), tmp_path / "a.parquet")
+    records, problems = read(tmp_path / "a.parquet")
+    assert [record.values for record in records] == [{"id": "1"}]
+    assert problems == [" (raw): The column holds bytes, not text. Cast it to a string."]
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     values=st.lists(
@@ -94,7 +127,8 @@ def test_what_was_written_as_json_lines_is_read_back(tmp_path: Path, values: lis
         ("a.yaml", "- 1\n", "1: A record is a mapping"),
         ("a.yaml", "- {a: 1\n- {b\n", "This is not YAML"),
         ("a.yaml", "- {a: 1, a: 2}\n", "This is not YAML"),
-        ("a.parquet", "x", "Files of records end in .jsonl"),
+        ("a.parquet", "x", "This is not a Parquet file that can be read: "),
+        ("a.xlsx", "x", "Files of records end in .jsonl"),
         ("nothing", "x", "this one ends in nothing"),
     ],
 )

@@ -21,6 +21,9 @@ def duel(
     file: Annotated[Path, typer.Argument(help="A duel's definition (YAML).")],
     html: Html = None,
     markdown: Markdown = None,
+    gate: Annotated[
+        bool, typer.Option("--gate", help="Open the sealed holdout, and let the gate decide on it alone.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare recorded answers by recorded verdicts: win rates, ties, conflicts, a ranking, and the gate.
@@ -33,4 +36,6 @@ def duel(
 
     if html is not None or markdown is not None:
         refuse_overwriting(html, markdown, [file, *referenced_files(load_duel(file), file.parent)])
-    raise typer.Exit(render_duel(run_duel(file), as_json=as_json, html=html, markdown=markdown))
+    raise typer.Exit(
+        render_duel(run_duel(file, open_holdout=gate), as_json=as_json, html=html, markdown=markdown)
+    )

@@ -175,11 +175,12 @@ def referenced_files(duel: Duel, folder: Path) -> tuple[Path, ...]:
         duel: the definition.
         folder: what its file names are relative to.
     """
-    sources: list[TableSource] = [duel.dataset]
+    sources: list[TableSource] = [part for part in (duel.dataset, duel.dataset.sealed) if part is not None]
     sources += [variant.outputs for variant in duel.variants.values() if variant.outputs is not None]
     if duel.judge is not None:
         sources.append(duel.judge.recorded)
     values = (check.value for check in duel.checks)
-    schemas = [value for value in values if isinstance(value, str) and value.startswith("file://")]
-    names = [*(source.file for source in sources), *(name.removeprefix("file://") for name in schemas)]
+    texts = [value for value in (duel.dataset.template, *values) if isinstance(value, str)]
+    named = [text.removeprefix("file://") for text in texts if text.startswith("file://")]
+    names = [*(source.file for source in sources), *named]
     return tuple(folder / name for name in names)

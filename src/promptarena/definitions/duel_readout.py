@@ -203,3 +203,5 @@ class DuelReadout:
     checks: tuple[CheckReadout, ...] = ()
     gate: Gate | None = None
     notes: tuple[str, ...] = ()
+    holdout_openings: int | None = None
+    """How often the sealed holdout was opened, this time included; None where these cases are no holdout."""

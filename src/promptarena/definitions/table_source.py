@@ -21,7 +21,8 @@ Texts = Annotated[tuple[Text, ...], BeforeValidator(_as_list)]
 
 
 class TableSource(Shorthand):
-    """A file of records: JSONL (.jsonl, .ndjson), CSV (.csv, .tsv) or a YAML list (.yaml, .yml), in UTF-8."""
+    """A file of records: JSONL (.jsonl, .ndjson), CSV (.csv, .tsv) or a YAML list (.yaml, .yml) in UTF-8, or
+    Parquet (.parquet)."""
 
     shorthand: ClassVar[str] = "file"
     file: Annotated[str, Field(min_length=1)]

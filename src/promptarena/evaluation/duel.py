@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
+from uuid import uuid4
 
+from promptarena.definitions.clock import Clock, SystemClock
 from promptarena.definitions.duel import Duel, load_duel, referenced_columns
 from promptarena.definitions.duel_readout import DuelReadout, Gate
 from promptarena.evaluation.check_rates import CheckResults, Codes, check_readout
@@ -12,17 +16,29 @@ from promptarena.evaluation.checks import prepare_check
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset, load_dataset
 from promptarena.evaluation.gate import decide_gate
+from promptarena.evaluation.holdout import HoldoutLedger, arena_folder, with_openings
 from promptarena.evaluation.pairs import JudgedPair, judge_pairs, judge_readout, pair_readout
 from promptarena.evaluation.ranking import rank
 from promptarena.evaluation.recorded import NOT_APPLICABLE, Verdicts, check_outputs, load_verdicts
 
 __all__ = ["run_duel"]
 
+_STAYED_SEALED: Final = (
+    "the gate decides on the holdout, which stayed sealed: these cases are those that were seen while the "
+    "change was made; ask it with --gate once the change is done"
+)
 
-def run_duel(path: Path) -> DuelReadout:
+
+def run_duel(path: Path, *, open_holdout: bool = False, clock: Clock | None = None) -> DuelReadout:
     """Read a duel's definition and its recorded data, and say who won.
 
     Memory grows with cases x (variants + checks) and with verdicts, not with the length of the texts.
+
+    Args:
+        path: the definition.
+        open_holdout: where a holdout is declared, take its cases, and them alone, and let the gate decide; it
+            is counted. Without it the gate of such a definition stays unanswered.
+        clock: for the record of openings.
 
     Raises:
         DefinitionError: every mistake of the definition.
@@ -30,14 +46,22 @@ def run_duel(path: Path) -> DuelReadout:
     """
     duel = load_duel(path)
     folder = path.parent
-    dataset = load_dataset(duel.dataset, folder, referenced_columns(duel))
+    sealed = open_holdout and duel.dataset.holdout is not None
+    dataset = load_dataset(duel.dataset, folder, referenced_columns(duel), sealed=sealed)
     problems = DataProblems()
     checks, notes = _check_all(duel, dataset, folder, problems)
     verdicts = None
     if duel.judge is not None:
         verdicts = load_verdicts(duel.judge.recorded, folder, dataset, list(duel.variants), problems)
     problems.raise_any()
-    return _readout(duel, dataset, checks, verdicts, notes)
+    readout = _readout(duel, dataset, checks, verdicts, notes)
+    if duel.gate is None or duel.dataset.holdout is None:
+        return readout
+    if not sealed:
+        return replace(readout, gate=None, notes=(*readout.notes, _STAYED_SEALED))
+    ledger = HoldoutLedger(arena_folder(folder))
+    openings = ledger.open(dataset.version, duel.duel, str(uuid4()), clock or SystemClock())
+    return with_openings(readout, openings)
 
 
 def _check_all(

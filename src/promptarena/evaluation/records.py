@@ -1,4 +1,4 @@
-"""Records of a JSONL, CSV or YAML file, one after the other, each with its line."""
+"""Records of a JSONL, CSV, YAML or Parquet file, one after the other, each with its line."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from promptarena.evaluation.data_problems import DataProblems
+from promptarena.evaluation.parquet_records import parquet_rows
 
 __all__ = ["Record", "read_records"]
 
@@ -24,7 +25,7 @@ class Record:
     """One record."""
 
     line: int
-    """Where it begins, counted from 1."""
+    """Where it begins, counted from 1; in a Parquet file the number of the row."""
     values: dict[str, Any]
 
 
@@ -32,7 +33,7 @@ def read_records(path: Path, problems: DataProblems) -> Iterator[Record]:
     """Stream a file's records; those that cannot be read are noted and left out.
 
     The suffix says the format: .jsonl and .ndjson, .csv and .tsv (first line: column names), .yaml and .yml
-    (a list of mappings). Values are JSON's or YAML's own; in CSV they are text.
+    (a list of mappings), .parquet and .pq. Values are JSON's, YAML's or Parquet's own; in CSV they are text.
     """
     readers = {
         ".jsonl": _json_lines,
@@ -41,6 +42,8 @@ def read_records(path: Path, problems: DataProblems) -> Iterator[Record]:
         ".tsv": _csv,
         ".yaml": _yaml,
         ".yml": _yaml,
+        ".parquet": _parquet,
+        ".pq": _parquet,
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -162,6 +165,11 @@ def _csv(path: Path, problems: DataProblems) -> Iterator[Record]:
             problems.add(path, "The first line is repeated here.", line=line, hint="Remove this line.")
         else:
             yield Record(line, dict(zip(header, cells, strict=True)))
+
+
+def _parquet(path: Path, problems: DataProblems) -> Iterator[Record]:
+    for number, values in enumerate(parquet_rows(path, problems), 1):
+        yield Record(number, values)
 
 
 def _yaml(path: Path, problems: DataProblems) -> Iterator[Record]:
