@@ -14,7 +14,8 @@ from promptarena.evaluation.judges.judgment import (
     Subject,
     Task,
 )
-from promptarena.evaluation.judges.prepared import JudgeTally, PreparedJudge
+from promptarena.evaluation.judges.prepared import PreparedJudge
+from promptarena.evaluation.judges.tally import JudgeTally
 
 __all__ = [
     "PREFERENCE",

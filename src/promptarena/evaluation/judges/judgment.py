@@ -90,6 +90,8 @@ class JudgeCall:
     seal: str
     """Marks where untrusted texts begin and end in this call; the judge repeats it in its answer, which no
     answer that is judged can have known."""
+    documents: int = 0
+    """How many source documents there are to the case."""
     suspected: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """By variant: signs that its answer tries to steer the judge. They change no score."""
 
