@@ -253,5 +253,5 @@ def test_a_column_without_any_value_has_no_cells(warehouse: Warehouse) -> None:
     table = warehouse.connection.table(table_of(warehouse, rows).get_name()).cast({"x": "float64"})
     found = count_values(table, None, COLUMNS, [quantile(0.5)])["x"]
     assert found.by() == {}
-    assert found.until("2026-03-05").by("epoch") == {}
+    assert found.of_days("2026-03-01", "2026-03-05").by("epoch") == {}
     assert set(found.slices[0].columns) == set(COUNTED)

@@ -15,6 +15,7 @@ from promptarena.analysis.event_tables import EventTables
 from promptarena.analysis.fact_rows import FactRows, fact_rows
 from promptarena.analysis.fields import Columns
 from promptarena.analysis.first_exposures import Arrived, first_exposures
+from promptarena.analysis.lives import halves_of_lives
 from promptarena.analysis.log_units import Gathered, unit_table, unit_values
 from promptarena.analysis.metric_facts import MetricFacts
 from promptarena.analysis.moment_pass import measure
@@ -38,6 +39,8 @@ class Cohorts:
     """Mature cohorts of the stages that the verdict is about, by day, epoch and segment."""
     canary: Cube | None
     """Those of earlier stages; `None` where there are none."""
+    halves: Cube | None
+    """The primary in both halves of units' windows, if that was asked for and can be told."""
     arrived: tuple[Arrived, ...]
     """All exposed units, mature or not."""
     propensities: dict[str, dict[str, float]]
@@ -57,6 +60,7 @@ def read_cohorts(
     last_day: date,
     maturity: Maturity,
     started: datetime | None = None,
+    halved: Metric | None = None,
 ) -> Cohorts:
     """Read an experiment's cohorts.
 
@@ -68,6 +72,7 @@ def read_cohorts(
         last_day: the last cohort day that counts.
         maturity: when cohorts mature, to tell what was late.
         started: exposures dated earlier are refused.
+        halved: the metric to be had for both halves of units' windows.
 
     Raises:
         DataError: a segment has too many values, or the engine fails.
@@ -83,12 +88,14 @@ def read_cohorts(
     ):
         units = gathered.units
         mature = [arrived for arrived in exposed.arrived if arrived.day <= last_day]
+        confirmatory = units.filter(units.confirmatory)
         canary = None
         if any(not arrived.placement.confirmatory for arrived in mature):
             canary = _cube(units.filter(~units.confirmatory), rows, asked, columns)
         return Cohorts(
-            cube=_cube(units.filter(units.confirmatory), rows, asked, columns),
+            cube=_cube(confirmatory, rows, asked, columns),
             canary=canary,
+            halves=None if halved is None else halves_of_lives(confirmatory, rows, asked, halved),
             arrived=exposed.arrived,
             propensities=exposed.placements.propensities,
             refused=exposed.placements.refused,
@@ -114,7 +121,7 @@ def _quantiles(
         metric = asked.metrics[places[0]]
         [part] = part_names(places[0], metric)
         narrow = units.select(*keys, held=units[part].cast("int64"))
-        values = unit_values(rows, narrow, asked, asked.fact(metric)).drop("first")
+        values = unit_values(rows, narrow, asked, asked.fact(metric)).drop("at", "first")
         shares = [q for i in places if (q := asked.metrics[i].q) is not None]
         found[name] = count_column(values, columns, metric.of, shares)
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from promptarena.analysis.arrivals import Arrivals
 from promptarena.analysis.breakdowns import segment_effects
+from promptarena.analysis.burn_in import burn_in_ends, settled
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.evidence import look_evidence, waiting_evidence
 from promptarena.analysis.harm import harm_checks
@@ -39,8 +40,10 @@ class Conclusion:
     verdict: Verdict
     balance: Balance
     standing: Standing
+    counted: Cube
+    """The cohorts that effects may rest on: all but a declared burn-in."""
     shown: Cube
-    """The cohorts that its estimates are about: up to the deciding look, or all."""
+    """Those of them that the estimates are about: up to the deciding look, or all."""
 
 
 def treatments_of(plan: AnalysisPlan, cube: Cube) -> list[str]:
@@ -70,7 +73,10 @@ def conclude(
     treatments = treatments_of(plan, cube)
     balance = sample_balance(cube, plan, arrivals)
     trust = trust_checks(units, balance, cube, plan, arrivals)
-    standing = _stand(cube, plan, treatments, schedule(cube, plan, treatments, planned, recorded))
+    began = burn_in_ends(cube, plan)
+    counted = settled(cube, began)
+    taken = [replace(look, cube=settled(look.cube, began)) for look in recorded]
+    standing = _stand(counted, plan, treatments, schedule(counted, plan, treatments, planned, taken))
     evidence = [replace(e, harm=harm_checks(plan, cube, e.variant)) for e in standing.evidence]
     verdict = decide(
         trust,
@@ -78,7 +84,8 @@ def conclude(
         preregistered=plan.preregistered,
         looks_known=planned is not None and cube.days is not None,
     )
-    return Conclusion(verdict, balance, standing, standing.looks[-1].cube if standing.stopped else cube)
+    shown = standing.looks[-1].cube if standing.stopped else counted
+    return Conclusion(verdict, balance, standing, counted, shown)
 
 
 def _stand(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Schedule) -> Standing:

@@ -137,10 +137,10 @@ class Slice:
         metrics = {name: arrays.merged(group, len(keys)) for name, arrays in self.metrics.items()}
         return Slice(dimensions, keys, units, metrics)
 
-    def until(self, day: str) -> Slice:
-        """Only the cells of cohort days up to an ISO date."""
+    def of_days(self, first: str, last: str) -> Slice:
+        """Only the cells of cohort days from one ISO date to another."""
         column = self.dimensions.index("day")
-        at = [i for i, key in enumerate(self.keys) if key[column] <= day]
+        at = [i for i, key in enumerate(self.keys) if first <= key[column] <= last]
         return Slice(
             self.dimensions,
             tuple(self.keys[i] for i in at),
@@ -208,12 +208,15 @@ class Cube:
         Raises:
             ValueError: the data has no time.
         """
-        if self.days is None:
-            raise ValueError("without a time column there are no cohort days")
-        slices = tuple(part.until(day.isoformat()) for part in self.slices)
-        values = {column: counts.until(day.isoformat()) for column, counts in self.values.items()}
-        days = tuple(known for known in self.days if known <= day)
-        return replace(self, slices=slices, days=days, values=values)
+        return self._of_days(date.min, day)
+
+    def since(self, day: date) -> Cube:
+        """The cohorts first exposed on or after the day.
+
+        Raises:
+            ValueError: the data has no time.
+        """
+        return self._of_days(day, date.max)
 
     def __add__(self, other: Cube) -> Cube:
         """The units of both; none may be in both."""
@@ -231,6 +234,15 @@ class Cube:
             days,
             {column: counts + other.values[column] for column, counts in self.values.items()},
         )
+
+    def _of_days(self, first: date, last: date) -> Cube:
+        if self.days is None:
+            raise ValueError("without a time column there are no cohort days")
+        ends = first.isoformat(), last.isoformat()
+        slices = tuple(part.of_days(*ends) for part in self.slices)
+        values = {column: counts.of_days(*ends) for column, counts in self.values.items()}
+        days = tuple(known for known in self.days if first <= known <= last)
+        return replace(self, slices=slices, days=days, values=values)
 
     def _covering(self, wanted: tuple[str, ...]) -> Slice:
         for part in self.slices:

@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from promptarena.analysis.answering_models import answers_check
 from promptarena.analysis.arrivals import Arrivals
 from promptarena.analysis.cohort_cube import Cohorts, counted_values, read_cohorts
 from promptarena.analysis.cohorts import LATENESS, Maturity
 from promptarena.analysis.event_tables import EventTables
 from promptarena.analysis.first_exposures import Arrived, last_exposed
+from promptarena.analysis.lives import Lives
 from promptarena.analysis.log_notes import log_notes
 from promptarena.analysis.looks import PlannedSize
 from promptarena.analysis.planned_size import planned_size
@@ -25,7 +27,7 @@ from promptarena.analysis.readout import build_readout
 from promptarena.analysis.served_configuration import configuration_check
 from promptarena.analysis.taken_looks import as_recorded
 from promptarena.definitions.analysis_plan import AnalysisPlan
-from promptarena.definitions.metric import MetricKind
+from promptarena.definitions.metric import Metric, MetricKind
 from promptarena.definitions.readout import Check, Readout, TakenLook, UnitCounts
 from promptarena.errors import UsageError
 from promptarena.storage.warehouse import Warehouse
@@ -107,7 +109,7 @@ def read_events(
     maturity = Maturity.of(declared.metrics, experiment.unit, lateness)
     last_day = maturity.last_day(as_of)
 
-    def cohorts(moment: datetime, day: date) -> Cohorts:
+    def cohorts(moment: datetime, day: date, halved: Metric | None = None) -> Cohorts:
         return read_cohorts(
             tables,
             experiment,
@@ -116,9 +118,10 @@ def read_events(
             last_day=day,
             maturity=maturity,
             started=started,
+            halved=halved,
         )
 
-    now = cohorts(as_of, last_day)
+    now = cohorts(as_of, last_day, declared.metric(declared.primary.metric))
     recorded = []
     for taken in looks_taken:
         day, moment = date.fromisoformat(taken.day), datetime.fromisoformat(taken.as_of)
@@ -134,6 +137,10 @@ def read_events(
         planned=sized,
         notes=log_notes(now, plan, last_day),
         arrivals=_arrivals(now, plan, last_day, weights),
+        lives=Lives(
+            halves=now.halves,
+            answers=answers_check(tables.received_before(as_of), experiment, plan.control, started),
+        ),
         recorded=recorded,
         as_of=as_of,
     )

@@ -86,7 +86,7 @@ def _with_parts(
 
 
 def unit_values(rows: FactRows, units: ibis.Table, asked: MetricFacts, fact: Fact) -> ibis.Table:
-    """One row a value of a fact: `value`, and all columns of its unit."""
+    """One row a value of a fact: `value`, `at`, and all columns of its unit."""
     source = rows.calls if fact.value.source == "generation" else rows.measured
     if source is None:
         source = rows.calls.limit(0)
@@ -94,7 +94,7 @@ def unit_values(rows: FactRows, units: ibis.Table, asked: MetricFacts, fact: Fac
     narrow = source.filter(source[column].notnull())
     narrow = narrow.select("unit", "at", "until", value=narrow[column])
     joined = narrow.join(units, "unit")
-    return joined.filter(_counts(joined, fact)).drop("at", "until")
+    return joined.filter(_counts(joined, fact)).drop("until")
 
 
 def _facts(rows: ibis.Table, units: ibis.Table, asked: MetricFacts, maturity: Maturity) -> ibis.Table:

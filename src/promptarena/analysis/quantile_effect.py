@@ -8,7 +8,7 @@ from promptarena.analysis.value_counts import CountedValues, ValueCounts
 from promptarena.stats.clustered_counts import ClusteredCounts, clustered_quantile
 from promptarena.stats.effects import Effect, Estimate, stratified
 
-__all__ = ["QuantileEffect", "quantile_effect"]
+__all__ = ["QuantileEffect", "quantile_effect", "variant_quantile"]
 
 _NOTHING: Final = CountedValues(ClusteredCounts.from_sums([], [], [], [], []), None)
 _LEAST: Final = 2
@@ -84,6 +84,15 @@ def quantile_effect(
         treatment=stratified([stratum.treatment for stratum in strata], weights),
     )
     return QuantileEffect(effect, _note(lost, max(problems)[1]) if problems else None)
+
+
+def variant_quantile(values: ValueCounts, q: float, variant: str, where: tuple[str, str]) -> Estimate:
+    """One variant's quantile among the units of one value of a dimension, whatever their epochs.
+
+    Raises:
+        ValueError: with the reason why it cannot be told.
+    """
+    return _arm(q, values.by(where[0]).get((variant, where[1]), _NOTHING), variant)
 
 
 def _arm(q: float, cell: CountedValues, name: str) -> Estimate:

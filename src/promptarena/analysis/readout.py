@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 
 from promptarena.analysis.arrivals import Arrivals
 from promptarena.analysis.breakdowns import daily_effects, segment_effects, segment_findings
+from promptarena.analysis.burn_in import burn_in_check, burn_in_ends
 from promptarena.analysis.comparisons import compare, with_adjusted
 from promptarena.analysis.conclusion import Standing, conclude, treatments_of
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import arm_pair
+from promptarena.analysis.lives import Lives
 from promptarena.analysis.looks import LookPoint, PlannedSize
 from promptarena.analysis.sequential_interval import look_path, primary_comparison
 from promptarena.analysis.taken_looks import to_record
+from promptarena.analysis.trends import trend_checks
 from promptarena.definitions.analysis_plan import AnalysisPlan
 from promptarena.definitions.metric import Metric
 from promptarena.definitions.readout import (
@@ -42,13 +45,14 @@ def build_readout(
     planned: PlannedSize | None = None,
     notes: Sequence[str] = (),
     arrivals: Arrivals | None = None,
+    lives: Lives | None = None,
     recorded: Sequence[LookPoint] = (),
     as_of: datetime | None = None,
 ) -> Readout:
     """Analyse a cube as its plan says.
 
     Looks are gone through in order and the first that decides ends the trial: what arrived later is kept out
-    of its estimates, though harm is always judged on everything.
+    of its estimates, and so is a declared burn-in, though harm is always judged on everything.
 
     Args:
         cube: moments by variant and the plan's dimensions.
@@ -58,12 +62,13 @@ def build_readout(
         planned: the size that was planned; `None` makes one look of all data.
         notes: what the caller wants said beside the readout.
         arrivals: what is known of how units arrived; `None` of a table.
+        lives: what is known of units after they arrived; `None` of a table.
         recorded: looks that were taken before, which stand as they were.
         as_of: when this readout is made, if its looks are to be recorded.
     """
     treatments = treatments_of(plan, cube)
     concluded = conclude(cube, units, plan, planned=planned, arrivals=arrivals, recorded=recorded)
-    standing, shown = concluded.standing, concluded.shown
+    standing, counted, shown = concluded.standing, concluded.counted, concluded.shown
     metrics, paths = _metrics(plan, shown, treatments, standing, planned)
     return Readout(
         experiment=plan.experiment,
@@ -78,15 +83,24 @@ def build_readout(
         units=units,
         metrics=metrics,
         paths=paths,
-        days=None if cube.days is None else (cube.days[-1] - cube.days[0]).days + 1 if cube.days else 0,
+        days=None if counted.days is None else _span(counted.days),
         looks=to_record(plan, standing.looks, standing.paths, as_of) if as_of else (),
+        trends=(
+            *trend_checks(plan, counted, treatments, lives.halves if lives else None),
+            *(lives.answers if lives else ()),
+            *burn_in_check(cube, plan, burn_in_ends(cube, plan)),
+        ),
         adjustment=_ADJUSTMENT,
         notes=(
             *notes,
             *segment_findings(plan, shown, treatments),
-            *_notes(plan, cube, shown, standing),
+            *_notes(plan, counted, shown, standing),
         ),
     )
+
+
+def _span(days: Sequence[date]) -> int:
+    return (days[-1] - days[0]).days + 1 if days else 0
 
 
 def _metrics(

@@ -46,11 +46,11 @@ class CellEntries:
     columns: Mapping[str, Column]
     """Each of shape (m,)."""
 
-    def until(self, day: str) -> CellEntries:
-        """Only the cells of cohort days up to an ISO date."""
+    def of_days(self, first: str, last: str) -> CellEntries:
+        """Only the cells of cohort days from one ISO date to another."""
         at = self.dimensions.index("day")
-        early = np.array([key[at] <= day for key in self.keys], dtype=np.bool_)
-        lines = early[self.cell] if len(self.keys) else self.cell
+        inside = np.array([first <= key[at] <= last for key in self.keys], dtype=np.bool_)
+        lines = inside[self.cell] if len(self.keys) else self.cell
         columns = {name: values[lines] for name, values in self.columns.items()}
         return CellEntries(self.dimensions, self.keys, self.cell[lines], columns)
 
@@ -103,9 +103,11 @@ class ValueCounts:
             self._merged[wanted] = self._counted(wanted)
         return dict(self._merged[wanted])
 
-    def until(self, day: str) -> ValueCounts:
-        """Those of the cohorts first exposed up to an ISO date."""
-        return ValueCounts(tuple(part.until(day) for part in self.slices), self.near.until(day))
+    def of_days(self, first: str, last: str) -> ValueCounts:
+        """Those of the cohorts first exposed from one ISO date to another."""
+        return ValueCounts(
+            tuple(part.of_days(first, last) for part in self.slices), self.near.of_days(first, last)
+        )
 
     def __add__(self, other: ValueCounts) -> ValueCounts:
         """The values of both; no unit may have some in both."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, ClassVar, Final
 
@@ -10,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from promptarena.definitions.bandit import Bandit
 from promptarena.definitions.frozen import Frozen, Shorthand, mistake
 from promptarena.definitions.metric import Metric
-from promptarena.definitions.quantities import Margin, Number, Share, Whole
+from promptarena.definitions.quantities import Duration, Margin, Number, Share, Whole
 
 __all__ = ["AnalysisPlan", "Design", "Guardrail", "Primary", "SegmentRule", "Spending", "Test"]
 
@@ -103,6 +104,8 @@ class Design(Frozen):
     """Cohort days after which the next look is the last one, whatever the information."""
     units: Annotated[Whole, Field(gt=0)] | None = None
     """Planned total of units; computed from `expected`, `mde` and `power` where absent."""
+    burn_in: Duration | None = None
+    """Whole days at the start whose cohorts are left out of the effects; harm and balance count them."""
 
     @field_validator("mde")
     @classmethod
@@ -110,6 +113,13 @@ class Design(Frozen):
         if mde is not None and mde.value == 0:
             raise ValueError("an effect of zero cannot be found with any number of units; `mde` is positive")
         return mde
+
+    @field_validator("burn_in")
+    @classmethod
+    def _burn_in_is_whole_days(cls, burn_in: timedelta | None) -> timedelta | None:
+        if burn_in is not None and (burn_in < timedelta(days=1) or burn_in % timedelta(days=1)):
+            raise ValueError("cohorts are whole days: `burn_in` is 1d, 3d or the like")
+        return burn_in
 
     @field_validator("looks")
     @classmethod

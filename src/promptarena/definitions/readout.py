@@ -248,6 +248,9 @@ class Readout:
     looks: tuple[TakenLook, ...] = ()
     """Of an experiment's log: every look until now, those that were recorded before as they were. Record the
     others before anybody acts on them."""
+    trends: tuple[Check, ...] = ()
+    """Whether effects last and the ground they are measured on stays the same: `passed=False` is something to
+    look at. They decide nothing."""
     adjustment: str
     """How `p_adjusted` was made."""
     notes: tuple[str, ...] = ()

@@ -37,6 +37,7 @@ def outline_readout(readout: Readout) -> Outline:
         _metrics(readout, metrics),
         _guardrails(readout, metrics),
         _segments(readout, primary, Depth.EVERYWHERE),
+        _trends(readout),
         *_looks(readout),
         _daily(readout, primary, Depth.PAGE),
         balance_section(readout),
@@ -230,6 +231,28 @@ def _segment_row(effect: SegmentEffect, scale: Scale, *, many: bool, tested: boo
     if effect.harm_p_value is None:
         return (*row, ("not tested",))
     return (*row, (p_value(effect.harm_p_value), p_value(effect.harm_p_adjusted)))
+
+
+def _trends(readout: Readout) -> Section | None:
+    """Whether the effect lasts, what needs a look first."""
+    if not readout.trends:
+        return None
+    flagged = [check for check in readout.trends if check.passed is False]
+    others = [check for check in readout.trends if check.passed is not False]
+    several = "" if len(flagged) == 1 else "s"
+    lead = (
+        f"{len(flagged)} thing{several} to look at. The verdict takes no account of them: judge for yourself"
+        " whether it still holds."
+        if flagged
+        else "Nothing here needs a look. None of it decides the verdict."
+    )
+    return Section(
+        key="trends",
+        title="Does the effect last?",
+        lead=lead,
+        bullets=tuple(f"LOOK AT THIS: {check.text}" for check in flagged),
+        facts=tuple((check.name.capitalize(), check.text) for check in others),
+    )
 
 
 def _looks(readout: Readout) -> list[Section]:
