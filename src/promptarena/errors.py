@@ -21,6 +21,7 @@ __all__ = [
     "ModelCallError",
     "NotEnoughDataError",
     "Problem",
+    "ProviderUnusableError",
     "StaleWriteError",
     "StorageError",
     "UsageError",
@@ -116,6 +117,10 @@ class ModelCallError(ArenaError):
     """A provider gave no answer after all retries, or one that is none."""
 
     exit_status = 4
+
+
+class ProviderUnusableError(ModelCallError):
+    """No call to this provider can succeed as things are: it is down, or refuses the key or the model."""
 
 
 class BudgetSpentError(ArenaError):

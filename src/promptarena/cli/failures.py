@@ -38,7 +38,7 @@ _EXTRA_OF: Final = {
     ),
     **dict.fromkeys(("altair", "vl_convert"), "charts"),
     "psycopg": "postgres",
-    "openai": "providers",
+    **dict.fromkeys(("aiohttp", "openai"), "providers"),
 }
 
 

@@ -15,7 +15,6 @@ import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
@@ -24,6 +23,7 @@ from promptarena.definitions.file_reference import with_file_texts
 from promptarena.definitions.frozen import Frozen
 from promptarena.definitions.metric_file import MetricEntry, MetricsFile
 from promptarena.definitions.names import Name
+from promptarena.definitions.provider import Hook, Provider, PythonProvider
 from promptarena.definitions.quantities import Duration, Share
 from promptarena.definitions.registry_setting import RegistrySetting
 from promptarena.definitions.secret_guard import looks_secret
@@ -35,7 +35,6 @@ __all__ = [
     "Content",
     "Project",
     "ProjectFile",
-    "Provider",
     "Redaction",
     "find_project",
     "load_project",
@@ -46,42 +45,12 @@ PROJECT_FILE: Final = "arena.yaml"
 METRICS_FILE: Final = "metrics.yaml"
 
 
-def _url(written: str) -> str:
-    try:
-        url = urlsplit(written)
-        host, _ = url.hostname, url.port
-    except ValueError:
-        host, url = None, urlsplit("")
-    if url.scheme not in ("http", "https") or not host:
-        raise ValueError("a base_url is an address such as https://api.example/v1")
-    if url.username is not None or url.query or url.fragment:
-        raise ValueError("a base_url holds no user, password, query or fragment; a key is named by `key_env`")
-    return written
-
-
-def _environment_name(written: str) -> str:
-    if looks_secret(written) or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", written):
-        raise ValueError(
-            "key_env is the name of an environment variable, in capitals, such as OPENAI_API_KEY; "
-            "never write a key itself into a file"
-        )
-    return written
-
-
 def _host(written: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?", written):
         raise ValueError(
             f"{written!r} is not a host: write it without scheme and path, such as hooks.example.org"
         )
     return written.lower()
-
-
-def _hook(written: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", written):
-        raise ValueError(
-            f"{written!r} is not a hook: write module and function, such as support_checks:is_polite"
-        )
-    return written
 
 
 class Redaction(StrEnum):
@@ -92,18 +61,6 @@ class Redaction(StrEnum):
     CARD = "card"
     IBAN = "iban"
     IP = "ip"
-
-
-class Provider(Frozen):
-    """Where model calls go."""
-
-    base_url: Annotated[str, AfterValidator(_url)]
-    key_env: Annotated[str, AfterValidator(_environment_name)] | None = None
-    """The environment variable that holds the key."""
-
-    @property
-    def host(self) -> str:
-        return urlsplit(self.base_url).netloc.lower()
 
 
 class Content(Frozen):
@@ -123,7 +80,7 @@ class ProjectFile(Frozen):
     content: Content | None = None
     hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = ()
     """Outbound hosts besides the providers' own."""
-    hooks: tuple[Annotated[str, AfterValidator(_hook)], ...] = ()
+    hooks: tuple[Hook, ...] = ()
     """Python functions that definitions may name, as `module:function`."""
     registry: RegistrySetting | None = None
     """Where experiments and transitions are kept; `.arena/registry.db` beside arena.yaml where not said."""
@@ -182,10 +139,12 @@ def load_project(path: Path) -> Project:
     features: dict[str, Settings] = {}
     if written is not None and written.features is not None:
         features = _features(written, file.parent, mistakes)
+    if written is not None and written.providers is not None:
+        _check_hooks(written, mistakes)
     shared = _shared_metrics(file.parent / METRICS_FILE, mistakes)
     mistakes.raise_any()
     assert written is not None
-    own_hosts = tuple(provider.host for provider in written.providers.values())
+    own_hosts = tuple(provider.host for provider in written.providers.values() if provider.host is not None)
     return Project(
         file=file,
         providers=written.providers,
@@ -237,6 +196,18 @@ def resolve_files(settings: Settings, root: Path, mistakes: Mistakes, at: FieldP
         name: with_file_texts(getattr(settings, name), root, mistakes, (*at, name))
         for name in settings.model_fields_set & Settings.model_fields.keys()
     }
+
+
+def _check_hooks(written: ProjectFile, mistakes: Mistakes) -> None:
+    for name, provider in written.providers.items():
+        if isinstance(provider, PythonProvider) and provider.function not in written.hooks:
+            mistakes.add(
+                f"{provider.function!r} is not allow-listed.",
+                "providers",
+                name,
+                "function",
+                hint=f"Add it under `hooks`: hooks: [{provider.function}]",
+            )
 
 
 def _features(written: ProjectFile, root: Path, mistakes: Mistakes) -> dict[str, Settings]:

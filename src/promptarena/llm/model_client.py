@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from promptarena.llm.response_facts import ResponseFacts
@@ -43,6 +44,10 @@ class Completion:
     """Whether nothing was sent, because the answer was known."""
     logprobs: tuple[Mapping[str, Any], ...] | None = None
     """`choices[0].logprobs.content` where the request asked for it and the provider has it."""
+    request_id: str | None = None
+    """Our own key of the call; of a cached one that of the call that was made, as it stands in the log."""
+    at: datetime | None = None
+    """The moment of the request, the first time."""
 
 
 class ModelClient(Protocol):

@@ -1,0 +1,247 @@
+"""Calls to all providers of a run: from the cache where they were paid for, else made, repeated, and kept.
+
+This is the only place that repeats an attempt. What a call goes through, in order: the cache; a call of the
+same content that is under way; the budget; room at the provider; attempts; the cache's disk. Only then it
+counts as answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from random import Random
+from typing import Final
+
+from promptarena.definitions.clock import Clock, SystemClock
+from promptarena.definitions.event_id import new_event_id
+from promptarena.errors import ModelCallError, ProviderUnusableError
+from promptarena.llm.answer_cache import AnswerCache, cache_key
+from promptarena.llm.attempt import AttemptError, Failure, Received, Transport
+from promptarena.llm.budget import Budget
+from promptarena.llm.limiter import AdaptiveLimiter
+from promptarena.llm.model_client import Completion, ModelCall
+from promptarena.llm.pricing import PriceTable, built_in_prices
+from promptarena.llm.replay import Recording
+from promptarena.llm.retries import RetryPolicy
+
+__all__ = ["CallCounts", "Line", "ProviderClient"]
+
+_DOWN_AFTER: Final = 8
+"""Calls of one provider that fail for good, one after the other with no answer between, before it is taken to
+be down: going on would only wait for each of the rest."""
+
+
+@dataclass(slots=True)
+class Line:
+    """A provider as calls meet it."""
+
+    transport: Transport
+    limiter: AdaptiveLimiter
+    charged: bool = True
+    """Whether its calls cost anything that a budget must foresee."""
+    failed_in_a_row: int = 0
+    unusable: ProviderUnusableError | None = None
+
+
+@dataclass(slots=True)
+class CallCounts:
+    """What a client has done until now."""
+
+    sent: int = 0
+    """Calls that were made and answered."""
+    cached: int = 0
+    """Calls whose answer was known."""
+    failed: int = 0
+    """Calls without an answer, after all attempts."""
+    repeated: int = 0
+    """Attempts after a call's first."""
+    by_reason: dict[str, int] = field(default_factory=dict)
+    """Calls without an answer by what went wrong."""
+
+
+class ProviderClient:
+    """Makes calls; close it after use.
+
+    Args:
+        lines: gives a provider's line by its name; asked once a name.
+        cache: where answers are kept; without one every call is made.
+        budget: what may be spent; anything where it is `None`.
+        prices: what calls cost.
+        retries: when attempts are repeated.
+        recording: where every answer is written too.
+        clock: for the moment of a request.
+        random: for the jitter of waits.
+    """
+
+    def __init__(
+        self,
+        lines: Callable[[str], Line],
+        *,
+        cache: AnswerCache | None = None,
+        budget: Budget | None = None,
+        prices: PriceTable | None = None,
+        retries: RetryPolicy | None = None,
+        recording: Recording | None = None,
+        clock: Clock | None = None,
+        random: Random | None = None,
+    ) -> None:
+        self.counts = CallCounts()
+        self.prices = prices or built_in_prices()
+        self.budget = budget or Budget(None, self.prices)
+        self._make_line = lines
+        self._lines: dict[str, Line] = {}
+        self._cache = cache
+        self._retries = retries or RetryPolicy()
+        self._recording = recording
+        self._clock = clock or SystemClock()
+        self._random = random or Random()
+        self._under_way: dict[bytes, asyncio.Future[Completion]] = {}
+
+    async def complete(self, call: ModelCall) -> Completion:
+        """Make one call, or find its answer.
+
+        Raises:
+            ModelCallError: no answer, after all attempts.
+            ProviderUnusableError: none, and other calls to this provider would fare no better.
+            BudgetSpentError: the call would exceed the budget; nothing was sent.
+            UsageError, DefinitionError: the provider cannot be used as it is declared.
+            StorageError: the cache's disk refused; the answer does not count.
+        """
+        line = self._line(call.provider)
+        key = cache_key(call, line.transport.identity)
+        found = self._cache.find(key) if self._cache is not None else None
+        if found is not None:
+            found = replace(found, cached=True)
+            self.counts.cached += 1
+        elif (same := self._under_way.get(key)) is not None:
+            found = replace(await asyncio.shield(same), cached=True)
+            self.counts.cached += 1
+        else:
+            found = await self._made(call, line, key)
+        if self._recording is not None:
+            self._recording.add(call, found)
+        return found
+
+    def check(self, provider: str) -> None:
+        """See whether a provider can be used as it is declared, without asking it anything.
+
+        Raises:
+            UsageError, DefinitionError, DataError: it cannot.
+        """
+        self._line(provider)
+
+    async def close(self) -> None:
+        """Give back all connections."""
+        for line in self._lines.values():
+            await line.transport.close()
+
+    def _line(self, provider: str) -> Line:
+        line = self._lines.get(provider)
+        if line is None:
+            line = self._lines[provider] = self._make_line(provider)
+        return line
+
+    async def _made(self, call: ModelCall, line: Line, key: bytes) -> Completion:
+        """Make a call while others of the same content wait for it."""
+        outcome = self._under_way[key] = asyncio.get_running_loop().create_future()
+        try:
+            completion = await self._called(call, line)
+            if self._cache is not None:
+                await self._cache.keep(key, completion)
+        except BaseException as error:
+            # Whoever waits for the same gets the same error; a cancelled call is nobody else's error.
+            if isinstance(error, Exception):
+                outcome.set_exception(error)
+                outcome.exception()
+            else:
+                outcome.cancel()
+            raise
+        else:
+            outcome.set_result(completion)
+            return completion
+        finally:
+            del self._under_way[key]
+
+    async def _called(self, call: ModelCall, line: Line) -> Completion:
+        if line.unusable is not None:
+            raise line.unusable
+        reserved = await self.budget.reserve(call.request) if line.charged else None
+        try:
+            completion = await self._attempted(call, line)
+        except BaseException:
+            if reserved is not None:
+                self.budget.release(reserved)
+            raise
+        if reserved is not None:
+            self.budget.settle(reserved, completion.cost_usd, completion.facts.output_tokens)
+        self.counts.sent += 1
+        line.failed_in_a_row = 0
+        return completion
+
+    async def _attempted(self, call: ModelCall, line: Line) -> Completion:
+        """Attempts until one succeeds or the policy has had enough."""
+        broken = overloaded = 0
+        while True:
+            number = await line.limiter.enter()
+            at = self._clock.now()
+            try:
+                if line.unusable is not None:
+                    raise line.unusable
+                received = await line.transport.send(call)
+                line.limiter.succeeded()
+                return self._completion(call, received, at, broken + overloaded)
+            except AttemptError as failed:
+                error = failed
+                if failed.failure is Failure.OVERLOAD:
+                    line.limiter.overloaded(number, failed.retry_after_s)
+            finally:
+                line.limiter.leave()
+            if error.failure is Failure.OVERLOAD:
+                overloaded += 1
+            else:
+                broken += 1
+            wait = self._retries.wait_s(error, broken, overloaded, self._random)
+            if wait is None:
+                raise self._given_up(call, line, error, broken + overloaded) from error
+            self.counts.repeated += 1
+            await asyncio.sleep(wait)
+
+    def _completion(self, call: ModelCall, received: Received, at: datetime, retries: int) -> Completion:
+        model = call.request.get("model")
+        return Completion(
+            facts=received.facts,
+            timing=received.timing,
+            cost_usd=self.prices.cost_usd(received.facts, model if isinstance(model, str) else None),
+            retry_count=retries,
+            logprobs=received.logprobs,
+            request_id=new_event_id(at),
+            at=at,
+        )
+
+    def _given_up(self, call: ModelCall, line: Line, error: AttemptError, attempts: int) -> ModelCallError:
+        self.counts.failed += 1
+        reason = str(error)
+        self.counts.by_reason[reason] = self.counts.by_reason.get(reason, 0) + 1
+        tries = f" after {attempts} attempts" if attempts > 1 else ""
+        told = f"The provider {call.provider!r} gave no answer{tries}: {reason}."
+        if error.failure is Failure.PROVIDER:
+            line.unusable = ProviderUnusableError(told, hint=_HINTS.get(error.status or 0))
+            return line.unusable
+        if error.failure is not Failure.CALL:
+            line.failed_in_a_row += 1
+            if line.failed_in_a_row >= _DOWN_AFTER:
+                hint = f"{line.failed_in_a_row} calls in a row failed so. Once it is back, go on from here."
+                line.unusable = ProviderUnusableError(told, hint=hint)
+                return line.unusable
+        return ModelCallError(told)
+
+
+_HINTS: Final = {
+    401: "Check its key.",
+    402: "Check its account.",
+    403: "Check what its key may do.",
+    404: "Check its base_url and the model's name.",
+    429: "Its account has nothing left to spend.",
+}
