@@ -107,7 +107,7 @@ def test_anthropic_is_asked_in_its_own_form(tmp_path: Path) -> None:
 
 
 def test_anthropic_streams(tmp_path: Path) -> None:
-    events = [
+    events: list[dict[str, Any]] = [
         {
             "type": "message_start",
             "message": {
