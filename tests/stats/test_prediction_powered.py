@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.calibration import Calibration
 
 from promptarena.stats.moments import Moments
 from promptarena.stats.prediction_powered import (
@@ -113,7 +114,8 @@ def test_items_copied_within_a_cluster_add_no_certainty() -> None:
         clusters=np.repeat(np.arange(60), 3),
         unlabelled_clusters=np.repeat(np.arange(60, 360), 3),
     )
-    one, other = prediction_powered_mean(single), prediction_powered_mean(copied)
+    one = prediction_powered_mean(single)
+    other = prediction_powered_mean(copied, tuning=one.tuning[0])
     assert other.value == pytest.approx(one.value)
     assert other.standard_error == pytest.approx(one.standard_error)
     assert other.labelled == 60
@@ -168,12 +170,7 @@ def test_moments_and_records_say_the_same() -> None:
         (lambda: prediction_powered_mean(CONTROL, tuning=1.5), r"lies in \[0, 1\]"),
         (lambda: AuditMoments.from_records([1, 2], [1], [1]), "one score"),
         (lambda: AuditMoments.from_records([1], [1], [1], clusters=[1]), "or of neither"),
-        (
-            lambda: AuditMoments.from_records(
-                [1], [1], [1], probabilities=[0.5], unlabelled_probabilities=[1.0]
-            ),
-            "below 1",
-        ),
+        (lambda: AuditMoments.from_records([1], [1], [1], probabilities=[0.0]), "above 0"),
         (lambda: AuditMoments.from_records([float("nan")], [1], [1]), "finite"),
         (lambda: AuditMoments.from_parts(Moments.empty(1), Moments.empty(1)), "a label and a score"),
     ],
@@ -187,7 +184,7 @@ def test_what_cannot_be_estimated_is_refused(wrong: object, said: str) -> None:
 def test_drawing_bad_answers_more_often_needs_the_weights() -> None:
     """An audit that favours low scores is biased as drawn, and not with its probabilities."""
     rng = np.random.default_rng(12)
-    plain, weighted = [], []
+    plain, weighted, errors = [], [], []
     for _ in range(300):
         y = (rng.random(2_000) < 0.7).astype(float)
         f = np.where(rng.random(2_000) < 0.2, 1 - y, y)
@@ -195,14 +192,55 @@ def test_drawing_bad_answers_more_often_needs_the_weights() -> None:
         drawn = rng.random(2_000) < p
         one = AuditMoments.from_records(y[drawn], f[drawn], f[~drawn])
         plain.append(prediction_powered_mean(one).value)
-        other = AuditMoments.from_records(
-            y[drawn],
-            f[drawn],
-            f[~drawn],
-            probabilities=p[drawn],
-            unlabelled_probabilities=p[~drawn],
-        )
+        other = AuditMoments.from_records(y[drawn], f[drawn], f[~drawn], probabilities=p[drawn])
         weighted.append(prediction_powered_mean(other).value)
+        errors.append(prediction_powered_mean(other).standard_error)
+    assert np.mean(errors) == pytest.approx(np.std(weighted), rel=0.15)
     error = np.std(weighted) / math.sqrt(300)
     assert abs(np.mean(weighted) - 0.7) < 4 * error
     assert abs(np.mean(plain) - 0.7) > 4 * error
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("design", ["alone", "clustered", "weighted"])
+@pytest.mark.parametrize("labels", [50, 400])
+def test_intervals_cover_the_mean_whatever_the_judge_is_worth(
+    design: str, labels: int, calibration: Calibration
+) -> None:
+    runs, items = 4_000, 4_000
+    for quality in (0.55, 0.75, 0.95):
+        seed = (11, labels, round(100 * quality))
+        rng = np.random.default_rng(seed)
+        covered = surer = 0
+        for _ in range(runs):
+            group = np.arange(items) // 4 if design == "clustered" else np.arange(items)
+            base = rng.beta(3, 2, group[-1] + 1) if design == "clustered" else np.full(items, 0.6)
+            y = (rng.random(items) < base[group]).astype(float)
+            f = np.where(rng.random(items) < quality, y, 1 - y)
+            p = np.full(items, labels / items)
+            if design == "weighted":
+                p = np.where(f == 0, 1.5, 0.5) * labels / items
+            drawn = rng.random(items) < p
+            audit = AuditMoments.from_records(
+                y[drawn],
+                f[drawn],
+                f[~drawn],
+                clusters=group[drawn] if design == "clustered" else None,
+                unlabelled_clusters=group[~drawn] if design == "clustered" else None,
+                probabilities=p[drawn] if design == "weighted" else None,
+            )
+            found = prediction_powered_mean(audit)
+            covered += found.low <= 0.6 <= found.high
+            surer += found.standard_error < found.labels_only_error
+        row = calibration.record(
+            "Prediction-powered means",
+            f"{design}, about {labels} labels of {items:,}, judge right in {quality:.0%}",
+            "coverage",
+            nominal=0.95,
+            observed=covered / runs,
+            runs=runs,
+            seed=seed,
+            slack=(0.03 if design == "weighted" else 0.015) if labels < 100 else 0.005,
+        )
+        assert row.kept
+        assert surer / runs > (0.9 if quality > 0.9 else 0.2)

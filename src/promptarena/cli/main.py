@@ -13,6 +13,7 @@ import typer
 from promptarena import __version__
 from promptarena.cli import (
     analyze,
+    calibrate,
     demo,
     duel,
     erase,
@@ -53,6 +54,7 @@ for register in (
     plan.register,
     analyze.register,
     duel.register,
+    calibrate.register,
     lifecycle.register,
     standing.register,
     readout.register,

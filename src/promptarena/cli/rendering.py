@@ -14,11 +14,12 @@ from promptarena.errors import Location, UsageError
 
 if TYPE_CHECKING:
     from promptarena.analysis.plan import Plan
+    from promptarena.definitions.calibration_readout import CalibrationReadout
     from promptarena.definitions.duel_readout import DuelReadout
     from promptarena.definitions.readout import Readout
     from promptarena.reporting.outlines import Report
 
-__all__ = ["refuse_overwriting", "render_duel", "render_plan", "render_readout"]
+__all__ = ["refuse_overwriting", "render_calibration", "render_duel", "render_plan", "render_readout"]
 
 _VERDICT_STATUS: Final = {"ship": 0, "harmful": 1, "hold": 1, "continue": 3, "invalid": 4}
 _GATE_STATUS: Final = {"pass": 0, "fail": 1, "inconclusive": 3, "invalid": 4}
@@ -71,6 +72,14 @@ def render_duel(duel: DuelReadout, *, as_json: bool, html: Path | None, markdown
     """Render a duel; its gate, if it has one, is the exit status."""
     _render(duel, as_json=as_json, html=html, markdown=markdown)
     return 0 if duel.gate is None else _GATE_STATUS[duel.gate.status]
+
+
+def render_calibration(
+    found: CalibrationReadout, *, as_json: bool, html: Path | None, markdown: Path | None, check: bool
+) -> int:
+    """Render a calibration; with `check` its answer is the exit status."""
+    _render(found, as_json=as_json, html=html, markdown=markdown)
+    return int(found.trust != "enable") if check else 0
 
 
 def render_plan(plan: Plan, *, as_json: bool) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
+from promptarena.definitions.calibration_readout import CalibrationReadout
 from promptarena.definitions.duel_readout import DuelReadout
 from promptarena.definitions.readout import Readout
+from promptarena.reporting.calibration_outline import outline_calibration
 from promptarena.reporting.charts import Chart
 from promptarena.reporting.duel_charts import duel_charts
 from promptarena.reporting.duel_outline import outline_duel
@@ -19,7 +21,7 @@ if TYPE_CHECKING:  # a plan's module brings numpy and scipy, which a readout's t
 
 __all__ = ["Report", "charts", "outline"]
 
-Report: TypeAlias = "Readout | DuelReadout | Plan"
+Report: TypeAlias = "Readout | DuelReadout | CalibrationReadout | Plan"
 
 
 def outline(report: Report) -> Outline:
@@ -28,11 +30,13 @@ def outline(report: Report) -> Outline:
         return outline_readout(report)
     if isinstance(report, DuelReadout):
         return outline_duel(report)
+    if isinstance(report, CalibrationReadout):
+        return outline_calibration(report)
     return outline_plan(report)
 
 
 def charts(report: Report) -> dict[str, Chart]:
-    """The charts of a report, by the key of the section they belong to; a plan has none.
+    """The charts of a report, by the key of the section they belong to; plans and calibrations have none.
 
     Raises:
         MissingExtraError: altair is not installed.
