@@ -40,8 +40,8 @@ def test_the_short_form_is_enough(tmp_path: Path) -> None:
     assert duel.baseline == "control"
     assert duel.conflicts is ConflictRule.TIE
     assert duel.confidence == 0.95
-    assert duel.judge is not None
-    recorded = duel.judge.recorded
+    assert duel.recorded is not None
+    recorded = duel.recorded.recorded
     assert (recorded.id, recorded.first, recorded.second, recorded.verdict) == (
         "id",
         "first",
@@ -58,10 +58,10 @@ def test_scalars_are_read_as_the_text_a_csv_file_would_hold(tmp_path: Path) -> N
             "{file: v.csv, values: {first: 1, second: [2, B], tie: 3.0}, where: {by: gpt4, round: [1, 2]}}",
         ),
     )
-    assert duel.judge is not None
-    values = duel.judge.recorded.values
+    assert duel.recorded is not None
+    values = duel.recorded.recorded.values
     assert (values.first, values.second, values.tie) == (("1",), ("2", "B"), ("3",))
-    assert duel.judge.recorded.where == {"by": ("gpt4",), "round": ("1", "2")}
+    assert duel.recorded.recorded.where == {"by": ("gpt4",), "round": ("1", "2")}
 
 
 @pytest.mark.parametrize(

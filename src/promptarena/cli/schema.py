@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def schema(
-    kind: Annotated[str, typer.Argument(help="project, experiment, metrics or duel.")] = "experiment",
+    kind: Annotated[str, typer.Argument(help="project, experiment, metrics, duel or judge.")] = "experiment",
 ) -> None:
     """Print the JSON Schema of a definition file."""
     from promptarena.definitions.schema import KINDS

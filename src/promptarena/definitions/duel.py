@@ -5,7 +5,7 @@
     variants:
       control: {outputs: answers/control.jsonl}
       treatment: {outputs: answers/treatment.jsonl}
-    judge: {recorded: verdicts.csv}           # columns id, first, second, verdict
+    judge: {recorded: verdicts.csv}           # columns id, first, second, verdict; or judges/support.yaml
     checks: [{not-contains: as an AI}, {length: {max: 120, unit: words}}]
     gate: {win_rate: {above: 0.5}, checks: {all: {margin: 2%}}}
 
@@ -23,12 +23,16 @@ from pydantic import Field, model_validator
 from promptarena.definitions.checks import ColumnValue, OutputCheck
 from promptarena.definitions.dataset_source import DatasetSource
 from promptarena.definitions.document import read_document
+from promptarena.definitions.duel_judge import JudgeSetting, check_judged_dataset, read_judge
 from promptarena.definitions.frozen import Frozen, mistake
 from promptarena.definitions.gate_rule import ConflictRule, GateRule
+from promptarena.definitions.judge import JudgeEntry
+from promptarena.definitions.project import find_project
 from promptarena.definitions.recorded_judge import Judge, VerdictValues
 from promptarena.definitions.suggestion import did_you_mean, listed
 from promptarena.definitions.table_source import TableSource
-from promptarena.definitions.validation import Mistakes, validate
+from promptarena.definitions.validation import Mistakes, examine
+from promptarena.errors import DefinitionError
 
 __all__ = [
     "Duel",
@@ -62,7 +66,7 @@ class Duel(Frozen):
     variants: Annotated[dict[str, DuelVariant], Field(min_length=2)]
     control: str | None = None
     """Who the others are compared with; `control` if a variant is called that, else the first of two."""
-    judge: Judge | None = None
+    judge: JudgeSetting | None = None
     conflicts: ConflictRule = ConflictRule.TIE
     checks: tuple[OutputCheck, ...] = ()
     gate: GateRule | None = None
@@ -88,25 +92,50 @@ class Duel(Frozen):
         return next(iter(self.variants)) if len(self.variants) == 2 else None
 
     @property
+    def recorded(self) -> Judge | None:
+        """The judge whose verdicts are on file, where it is such."""
+        return self.judge if isinstance(self.judge, Judge) else None
+
+    @property
+    def live_judge(self) -> JudgeEntry | None:
+        """The judge that is to be asked, where it is such."""
+        return self.judge if isinstance(self.judge, JudgeEntry) else None
+
+    @property
     def confidence(self) -> float:
         """Of the intervals that are reported."""
         return 1 - 2 * self.gate.alpha if self.gate else 0.95
 
 
 def load_duel(path: Path) -> Duel:
-    """Read a duel's definition.
+    """Read a duel's definition, and its judge's where that is in a file of its own.
 
     Raises:
-        DefinitionError: with every mistake of the file.
+        DefinitionError: with every mistake of the files.
     """
-    return validate(Duel, read_document(path), _check)
+    document = read_document(path)
+    found, mistakes = examine(Duel, document)
+    judge = None
+    if found is not None:
+        judge = read_judge(found.judge, _root(path), mistakes)
+        _check(found.model_copy(update={"judge": judge}), mistakes)
+    mistakes.raise_any()
+    return Duel.model_validate(document.data).model_copy(update={"judge": judge})
+
+
+def _root(path: Path) -> Path:
+    """The folder outside of which a duel reads no prompts and no judge: its project's, else its own."""
+    try:
+        return find_project(path.parent).parent
+    except DefinitionError:
+        return path.parent
 
 
 def _check(duel: Duel, mistakes: Mistakes) -> None:
     variants: Mapping[str, DuelVariant] = duel.variants or {}
     if duel.control is not None and variants and duel.control not in variants:
         mistakes.unknown("variant", duel.control, variants, "control")
-    if duel.judge is None and not duel.checks and not mistakes.problems:
+    if duel.judge is None and not duel.checks and mistakes.broken("judge") and not mistakes.problems:
         mistakes.add("A duel needs a `judge`, `checks` or both.")
     if duel.checks:
         for name, variant in variants.items():
@@ -114,7 +143,9 @@ def _check(duel: Duel, mistakes: Mistakes) -> None:
                 mistakes.add("Checks need the `outputs` of every variant.", "variants", name)
     _check_names(duel, mistakes)
     _check_gate(duel, mistakes)
-    if duel.judge is not None and "values" not in duel.judge.recorded.model_fields_set:
+    if duel.live_judge is not None and not mistakes.broken("dataset"):
+        check_judged_dataset(duel.live_judge, duel.dataset, mistakes)
+    if duel.recorded is not None and "values" not in duel.recorded.recorded.model_fields_set:
         values = VerdictValues()
         taken = {*values.first, *values.second, *values.tie}
         for name in variants:
@@ -126,6 +157,11 @@ def _check(duel: Duel, mistakes: Mistakes) -> None:
                     key=True,
                     hint="Say which texts mean what under `judge.recorded.values`, or rename the variant.",
                 )
+
+
+def _never_said(name: str, mistakes: Mistakes) -> bool:
+    """Whether a field is not written at all; one that was wrong is told of already."""
+    return mistakes.broken(name) and not mistakes.damaged(name)
 
 
 def _check_names(duel: Duel, mistakes: Mistakes) -> None:
@@ -145,8 +181,11 @@ def _check_gate(duel: Duel, mistakes: Mistakes) -> None:
     gate = duel.gate
     if gate is None:
         return
-    if gate.win_rate is not None and duel.judge is None and mistakes.broken("judge"):
+    if gate.win_rate is not None and duel.judge is None and _never_said("judge", mistakes):
         mistakes.add("A win rate needs a `judge`.", "gate", "win_rate", key=True)
+    if gate.win_rate is not None and duel.live_judge is not None and duel.live_judge.pairwise is None:
+        hint = "Say by what it compares: pairwise: {criteria: ...}."
+        mistakes.add("A win rate needs a judge that compares pairs.", "gate", "win_rate", key=True, hint=hint)
     titles = list(dict.fromkeys(check.title for check in duel.checks))
     for name in gate.checks:
         if name == "all" and not titles:
@@ -177,8 +216,8 @@ def referenced_files(duel: Duel, folder: Path) -> tuple[Path, ...]:
     """
     sources: list[TableSource] = [part for part in (duel.dataset, duel.dataset.sealed) if part is not None]
     sources += [variant.outputs for variant in duel.variants.values() if variant.outputs is not None]
-    if duel.judge is not None:
-        sources.append(duel.judge.recorded)
+    if duel.recorded is not None:
+        sources.append(duel.recorded.recorded)
     values = (check.value for check in duel.checks)
     texts = [value for value in (duel.dataset.template, *values) if isinstance(value, str)]
     named = [text.removeprefix("file://") for text in texts if text.startswith("file://")]

@@ -14,6 +14,7 @@ from pydantic_core import core_schema
 
 from promptarena.definitions.duel import Duel
 from promptarena.definitions.experiment_file import ExperimentFile
+from promptarena.definitions.judge import JudgeFile
 from promptarena.definitions.metric_file import MetricsFile
 from promptarena.definitions.project import ProjectFile
 
@@ -25,6 +26,7 @@ _FILES: Final[dict[str, tuple[type[BaseModel], str]]] = {
     "experiment": (ExperimentFile, "An experiment of Prompt Arena (experiments/*.yaml)"),
     "metrics": (MetricsFile, "Shared metrics of Prompt Arena (metrics.yaml)"),
     "duel": (Duel, "A duel of Prompt Arena"),
+    "judge": (JudgeFile, "A judge of Prompt Arena (judges/*.yaml)"),
 }
 KINDS: Final = tuple(_FILES)
 """The kinds of file that have a schema."""

@@ -51,8 +51,8 @@ def run_duel(path: Path, *, open_holdout: bool = False, clock: Clock | None = No
     problems = DataProblems()
     checks, notes = _check_all(duel, dataset, folder, problems)
     verdicts = None
-    if duel.judge is not None:
-        verdicts = load_verdicts(duel.judge.recorded, folder, dataset, list(duel.variants), problems)
+    if duel.recorded is not None:
+        verdicts = load_verdicts(duel.recorded.recorded, folder, dataset, list(duel.variants), problems)
     problems.raise_any()
     readout = _readout(duel, dataset, checks, verdicts, notes)
     if duel.gate is None or duel.dataset.holdout is None:
