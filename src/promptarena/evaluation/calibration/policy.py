@@ -58,7 +58,10 @@ def judged_by(
         if needed is not None and needed > agreement.items:
             reasons.append(f"If agreement stays as it is, about {needed:,} labels would show it.")
         elif agreement.value <= policy.threshold:
-            reasons.append("More labels alone will not help: change the rubric, the prompt or the model.")
+            reasons.append(
+                f"At {agreement.value:.0%} no number of labels shows {policy.threshold:.0%}: unless more of "
+                "them agree, change the rubric, the prompt or the model."
+            )
     if bias_p_value is not None and bias_p_value < _BIAS_ALPHA:
         trust = Trust.RECALIBRATE
         reasons.insert(
