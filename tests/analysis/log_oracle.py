@@ -106,10 +106,10 @@ class _Facts:
                 own = sum(of) if of else None
         if metric.absent is Absence.ZERO and own is None:
             own = 0.0
-        if metric.covariate is None:
+        if not metric.covariates:
             return own
         long_ago = first - timedelta(days=10_000)
-        before = self._numbers(metric.covariate, unit, long_ago, first, MetricKind.MEAN)
+        before = self._numbers(metric.covariates[0].of, unit, long_ago, first, MetricKind.MEAN)
         if own is None:
             return None
         return (own, sum(before) / len(before), 0.0) if before else (own, None, 1.0)

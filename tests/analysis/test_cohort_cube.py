@@ -206,8 +206,8 @@ def _assert_same(cube: Any, units: list[Unit], of: Experiment) -> None:
     for key, cell in cells.items():
         for metric in of.metrics:
             values = [value for unit in expected[key] if (value := unit.values[metric.name]) is not None]
-            if metric.covariate is not None:
-                stand_in = cube.slices[0].metrics[metric.name].stand_in
+            if metric.covariates:
+                stand_in = cube.slices[0].metrics[metric.name].stand_ins[0]
                 values = [tuple(stand_in if part is None else part for part in value) for value in values]
             if metric.kind is MetricKind.QUANTILE:
                 assert cell.moments[metric.name].n == len(values)

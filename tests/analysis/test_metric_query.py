@@ -28,7 +28,7 @@ from promptarena.analysis.metric_query import (
     read_table,
     roll_up,
 )
-from promptarena.definitions.metric import Absence, Metric, MetricKind
+from promptarena.definitions.metric import Absence, Covariate, Metric, MetricKind
 from promptarena.definitions.readout import UnitCounts
 from promptarena.stats.moments import Moments
 from promptarena.storage.warehouse import ROW, Warehouse, fetch
@@ -42,9 +42,16 @@ METRICS = (
     Metric(name="seen_sum", kind=MetricKind.SUM, of="x", absent=Absence.MISSING),
     Metric(name="mean", kind=MetricKind.MEAN, of="x", absent=Absence.MISSING),
     Metric(name="ratio", kind=MetricKind.RATIO, of="x", over="y", absent=Absence.ZERO),
-    Metric(name="adjusted", kind=MetricKind.MEAN, of="x", absent=Absence.MISSING, covariate="y"),
     Metric(
-        name="adjusted_ratio", kind=MetricKind.RATIO, of="y", over="x", absent=Absence.MISSING, covariate="y"
+        name="adjusted", kind=MetricKind.MEAN, of="x", absent=Absence.MISSING, covariates=(Covariate(of="y"),)
+    ),
+    Metric(
+        name="adjusted_ratio",
+        kind=MetricKind.RATIO,
+        of="y",
+        over="x",
+        absent=Absence.MISSING,
+        covariates=(Covariate(of="y"),),
     ),
 )
 COLUMNS = Columns(unit="u", variant="v", time="t", segments=("device", "tier"), epoch="e", stage="s")
@@ -127,8 +134,8 @@ def unit_values(metric: Metric, rows: list[Row], stand_in: float) -> list[float]
             parts = [sum(of) if of else None, sum(over) if over else None]
     if zero:
         parts = [0.0 if part is None else part for part in parts]
-    if metric.covariate is not None:
-        before = present(metric.covariate)
+    if metric.covariates:
+        before = present(metric.covariates[0].of)
         parts += [sum(before) / len(before), 0.0] if before else [stand_in, 1.0]
     whole = [part for part in parts if part is not None]
     return whole if len(whole) == len(parts) else None
@@ -151,14 +158,14 @@ def by_definition(rows: list[Row], cube: Cube, *dimensions: str) -> dict[tuple[s
         key = (first.v, *(says[dimension] for dimension in dimensions))
         gathered.setdefault(key, []).append(mine)
     return {
-        key: Cell(len(units), {m.name: moments_of(m, units, arrays[m.name].stand_in) for m in METRICS})
+        key: Cell(len(units), {m.name: moments_of(m, units, sum(arrays[m.name].stand_ins)) for m in METRICS})
         for key, units in gathered.items()
     }
 
 
 def moments_of(metric: Metric, units: list[list[Row]], stand_in: float) -> Moments:
     values = [parts for rows in units if (parts := unit_values(metric, rows, stand_in)) is not None]
-    width = (2 if metric.kind is MetricKind.RATIO else 1) + (2 if metric.covariate is not None else 0)
+    width = (2 if metric.kind is MetricKind.RATIO else 1) + (2 if metric.covariates else 0)
     return Moments.from_values(np.array(values).reshape(-1, width))
 
 
@@ -340,7 +347,9 @@ def test_a_look_that_misleads_is_made_good_by_a_second_pass(warehouse: Warehouse
             "y": other,
         },
     )
-    adjusted = Metric(name="x", kind=MetricKind.MEAN, of="x", absent=Absence.MISSING, covariate="y")
+    adjusted = Metric(
+        name="x", kind=MetricKind.MEAN, of="x", absent=Absence.MISSING, covariates=(Covariate(of="y"),)
+    )
     cells = one_row_cube(table, adjusted).by()
     for key, values, before in (("a", low, other[:15_000]), ("b", high, other[15_000:])):
         truth = Moments.from_values(np.stack([values, before, np.zeros(15_000)], axis=1))
@@ -382,7 +391,11 @@ def test_moments_are_those_of_tea_tasting(warehouse: Warehouse) -> None:
             absent=Absence.ZERO,
         ),
         Metric(
-            name="orders", kind=MetricKind.SUM, of="orders", absent=Absence.ZERO, covariate="orders_covariate"
+            name="orders",
+            kind=MetricKind.SUM,
+            of="orders",
+            absent=Absence.ZERO,
+            covariates=(Covariate(of="orders_covariate"),),
         ),
     ]
     table = table_of(warehouse, {name: data[name] for name in data.column_names})

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import ArmPair, arm_pair
 from promptarena.analysis.metric_query import Columns, read_table
-from promptarena.definitions.metric import Absence, Metric, MetricKind
+from promptarena.definitions.metric import Absence, Covariate, Metric, MetricKind
 from promptarena.stats.covariates import Components, adjusted_effect, with_missing_indicator
 from promptarena.stats.moments import Moments
 from promptarena.storage.table_file import open_table
 
 Array = NDArray[np.float64]
-ADJUSTED = Metric(name="y", kind=MetricKind.MEAN, of="y", absent=Absence.MISSING, covariate="x")
+ADJUSTED = Metric(
+    name="y", kind=MetricKind.MEAN, of="y", absent=Absence.MISSING, covariates=(Covariate(of="x"),)
+)
 COLUMNS = Columns(unit="u", variant="v")
 
 
@@ -96,9 +98,9 @@ def test_cubes_in_which_other_numbers_stand_in_add_to_the_whole(
         _cube(tmp_path, *(each[half] for each in (treated, y, x)))
         for half in (slice(1_500), slice(1_500, None))
     ]
-    first, second = (part.slices[0].metrics["y"].stand_in for part in parts)
-    assert first == pytest.approx(50, abs=1)
-    assert second == pytest.approx(70, abs=1)
+    first, second = (part.slices[0].metrics["y"].stand_ins for part in parts)
+    assert first == pytest.approx((50,), abs=1)
+    assert second == pytest.approx((70,), abs=1)
     whole, added = _pair(_cube(tmp_path, treated, y, x)), _pair(parts[0] + parts[1])
     assert whole.effect is not None
     assert added.effect is not None

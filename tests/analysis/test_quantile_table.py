@@ -147,7 +147,7 @@ def test_text_is_read_as_numbers_and_a_covariate_leaves_quantiles_alone(tmp_path
     values = np.round(rng.gamma(2, 50, 600), 3)
     lines = [f"{i},{'ab'[i % 2]},{'' if i % 10 == 0 else values[i]},{rng.normal():.3f}" for i in range(600)]
     path.write_text("\n".join(["unit,variant,x,before", *lines]) + "\n")
-    readout = _analyze(path, "x:0.5", "x:90%", means=("x",), covariate="before", control="a")
+    readout = _analyze(path, "x:0.5", "x:90%", means=("x",), covariates=("before",), control="a")
     for name, q in (("x_p50", 0.5), ("x_p90", 0.9)):
         found = readout.metrics[name].comparisons["b"]
         mine = [values[i] for i in range(0, 600, 2) if i % 10]

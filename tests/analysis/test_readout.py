@@ -13,7 +13,7 @@ from promptarena.analysis.cube import Cube
 from promptarena.analysis.looks import PlannedSize
 from promptarena.analysis.readout import build_readout
 from promptarena.definitions.analysis_plan import AnalysisPlan, Guardrail, Primary, SegmentRule
-from promptarena.definitions.metric import Better
+from promptarena.definitions.metric import Better, Covariate
 from promptarena.definitions.quantities import Margin
 from promptarena.definitions.readout import Comparison, Readout, Status
 from promptarena.errors import UsageError
@@ -388,7 +388,9 @@ def test_a_covariate_narrows_the_interval_and_says_by_how_much() -> None:
             "value": np.column_stack([before + shift + rng.normal(0, 0.5, 2_000), before, np.zeros(2_000)])
         }
     adjusted = (
-        _read(cube(arms), plan(metric("value", covariate="before"))).metrics["value"].comparisons["treatment"]
+        _read(cube(arms), plan(metric("value", covariates=(Covariate(of="before"),))))
+        .metrics["value"]
+        .comparisons["treatment"]
     )
     plain = {key: {"value": each["value"][:, 0]} for key, each in arms.items()}
     unadjusted = _read(cube(plain), plan(metric("value"))).metrics["value"].comparisons["treatment"]

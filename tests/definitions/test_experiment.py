@@ -71,7 +71,7 @@ def test_its_analysis_plan_says_everything_and_is_preregistered(experiment_file:
     assert plan.secondary == ("csat",)
     assert plan.segments == (SegmentRule(name="device"), SegmentRule(name="tier"))
     assert list(plan.design.looks) == [0.25, 0.5, 0.75, 1]
-    assert plan.metric("csat").covariate == "rating_before"
+    assert [each.name for each in plan.metric("csat").covariates] == ["rating_before"]
     assert plan.metric("resolution") == Metric(
         name="resolution",
         kind=MetricKind.RATE,

@@ -36,8 +36,9 @@ def compare(pair: ArmPair, metric: Metric, alpha: float) -> Comparison:
     effect = pair.effect
     notes = [] if pair.note is None else [pair.note]
     if pair.variance_removed is not None:
-        method = f"{method.split(',')[0]}, adjusted for {metric.covariate} (CUPED)"
-        notes.append(f"{metric.covariate} took away {pair.variance_removed:.0%} of the variance")
+        names = " and ".join(covariate.name for covariate in metric.covariates)
+        method = f"{method.split(',')[0]}, adjusted for {names} (CUPED)"
+        notes.append(f"{names} took away {pair.variance_removed:.0%} of the variance")
     elif metric.kind is MetricKind.RATE and _few_events(effect):
         return _few_events_comparison(pair, effect, metric, alpha)
     if effect.variance == 0:

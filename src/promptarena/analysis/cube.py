@@ -25,8 +25,8 @@ class Cell:
 
     units: int
     moments: Mapping[str, Moments]
-    """By metric name; a metric's `n` counts the units that have a value of it. With a covariate
-    come two components, it and a mark: 1 where it is missing and a constant stands in for it, else 0."""
+    """By metric name; a metric's `n` counts the units that have a value of it. Behind the outcome come the
+    parts of covariates, then as many marks: 1 where a part is missing and a constant stands in, else 0."""
 
     def __add__(self, other: Cell) -> Cell:
         if self.moments.keys() != other.moments.keys():
@@ -45,12 +45,18 @@ class MomentArrays:
     """Shape (c, k)."""
     comoments: Floats
     """Shape (c, k, k): sums of products of deviations from the cell's mean."""
-    stand_in: float = 0.0
-    """What was taken for a missing covariate, which is the last component but one; the last says where."""
+    stand_ins: tuple[float, ...] = ()
+    """What was taken for each missing part of a covariate. The last components are these p parts, then p
+    marks that say where."""
 
     @classmethod
     def from_pivots(
-        cls, n: Integers, pivots: Floats, sums: Floats, products: Floats, stand_in: float = 0.0
+        cls,
+        n: Integers,
+        pivots: Floats,
+        sums: Floats,
+        products: Floats,
+        stand_ins: tuple[float, ...] = (),
     ) -> MomentArrays:
         """Moments from sums about pivots, both of shape (c, k); `products` is (c, k, k)."""
         held = np.maximum(n, 1)[:, None]
@@ -59,7 +65,7 @@ class MomentArrays:
         diagonal = np.arange(pivots.shape[1])
         # Cancellation may leave a variance a few ulps below zero; no sum of squares is.
         comoments[:, diagonal, diagonal] = np.maximum(comoments[:, diagonal, diagonal], 0.0)
-        return cls(n, np.where(n[:, None] > 0, pivots + shift, 0.0), comoments, stand_in)
+        return cls(n, np.where(n[:, None] > 0, pivots + shift, 0.0), comoments, stand_ins)
 
     def merged(self, group: Integers, groups: int) -> MomentArrays:
         """Add the cells of each group; the many-at-once form of `Moments.__add__`.
@@ -90,22 +96,24 @@ class MomentArrays:
         where = np.asarray(at, dtype=np.int64)
         return replace(self, n=self.n[where], mean=self.mean[where], comoments=self.comoments[where])
 
-    def standing_in(self, value: float) -> MomentArrays:
-        """The moments as if this value had been taken for a missing covariate."""
-        if value == self.stand_in:
+    def standing_in(self, values: tuple[float, ...]) -> MomentArrays:
+        """The moments as if these values had been taken for missing parts of covariates."""
+        if values == self.stand_ins:
             return self
-        move = np.eye(self.mean.shape[1])
-        move[-2, -1] = value - self.stand_in
-        return MomentArrays(self.n, self.mean @ move.T, move @ self.comoments @ move.T, value)
+        k, parts = self.mean.shape[1], len(self.stand_ins)
+        move = np.eye(k)
+        for i, (value, before) in enumerate(zip(values, self.stand_ins, strict=True)):
+            move[k - 2 * parts + i, k - parts + i] = value - before
+        return MomentArrays(self.n, self.mean @ move.T, move @ self.comoments @ move.T, values)
 
     def joined(self, other: MomentArrays) -> MomentArrays:
         """The cells of both, one after the other."""
-        other = other.standing_in(self.stand_in)
+        other = other.standing_in(self.stand_ins)
         return MomentArrays(
             np.concatenate([self.n, other.n]),
             np.concatenate([self.mean, other.mean]),
             np.concatenate([self.comoments, other.comoments]),
-            self.stand_in,
+            self.stand_ins,
         )
 
     def moments(self, at: int) -> Moments:

@@ -74,7 +74,7 @@ def arm_pair(
             values, epochs = cube.values[metric.of], "epoch" in cube.dimensions
             found = quantile_effect(values, metric.q, control, treatment, epochs=epochs, where=where)
             return ArmPair(found.effect, n_control, n_treatment, note=found.note)
-        if metric.covariate is not None:
+        if metric.covariates:
             adjusted = adjusted_effect(usable, _components(metric, usable), weights)
             return ArmPair(
                 adjusted.effect, n_control, n_treatment, variance_removed=adjusted.variance_removed
@@ -115,11 +115,20 @@ def estimate(metric: Metric, moments: Moments) -> Estimate:
 
 
 def _components(metric: Metric, arms: Sequence[tuple[Moments, Moments]]) -> Components:
-    """The outcome, the covariate, and where some units are without it, that as a covariate of its own."""
+    """The outcome, the covariates, and where some units are without one, that as a covariate of its own."""
     width = _width(metric)
-    some_missing = any(arm.mean[width + 1] > 0 for pair in arms for arm in pair)
-    covariates = ((width,), (width + 1,)) if some_missing else ((width,),)
-    return Components(outcome=tuple(range(width)), covariates=covariates)
+    parts = sum(len(covariate.facts) for covariate in metric.covariates)
+    covariates: list[tuple[int, ...]] = []
+    at = width
+    for covariate in metric.covariates:
+        own = tuple(range(at, at + len(covariate.facts)))
+        covariates.append(own)
+        # Both parts of a ratio are missing together, so one mark stands for them.
+        mark = at + parts
+        if any(arm.mean[mark] > 0 for pair in arms for arm in pair):
+            covariates.append((mark,))
+        at += len(own)
+    return Components(outcome=tuple(range(width)), covariates=tuple(covariates))
 
 
 def _width(metric: Metric) -> int:
@@ -137,7 +146,7 @@ def strata(
         for key, cell in cube.by(*dimensions).items()
         if where is None or key[-1] == where[1]
     }
-    nothing = Moments.empty(_width(metric) + (2 if metric.covariate is not None else 0))
+    nothing = Moments.empty(_width(metric) + 2 * sum(len(covariate.facts) for covariate in metric.covariates))
     epochs = sorted({epoch for _, epoch in cells})
     return [
         (cells.get((control, epoch), nothing), cells.get((treatment, epoch), nothing)) for epoch in epochs

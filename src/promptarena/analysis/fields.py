@@ -68,7 +68,11 @@ def number_columns(metrics: Sequence[Metric]) -> list[str]:
     named = [
         column
         for metric in metrics
-        for column in (None if metric.kind is MetricKind.COUNT else metric.of, metric.over, metric.covariate)
+        for column in (
+            None if metric.kind is MetricKind.COUNT else metric.of,
+            metric.over,
+            *(fact for covariate in metric.covariates for fact in covariate.facts),
+        )
     ]
     return list(dict.fromkeys(column for column in named if column is not None))
 

@@ -148,7 +148,7 @@ def read_events(
 
 def _since(experiment: Experiment, started: datetime | None) -> date | None:
     """The first day whose events may count: what the log had before belongs to nobody, but for covariates."""
-    if started is None or any(metric.covariate for metric in experiment.metrics):
+    if started is None or any(metric.covariates for metric in experiment.metrics):
         return None
     return started.astimezone(UTC).date() - timedelta(days=1)
 

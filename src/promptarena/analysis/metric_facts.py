@@ -94,6 +94,7 @@ class MetricFacts:
         asked: dict[str, Any] = {}
         for metric in self.metrics:
             first, *more = (at[fact] for fact in self._of(metric))
+            over, before = more[: metric.over is not None], more[metric.over is not None :]
             column = rows[f"fact_{first}"]
             if metric.kind is MetricKind.RATE:
                 asked[f"most_{first}"] = column.max()
@@ -103,11 +104,10 @@ class MetricFacts:
                 asked[f"sum_{first}"] = column.sum()
             if metric.kind is MetricKind.MEAN:
                 asked[f"count_{first}"] = column.count()
-            if metric.kind is MetricKind.RATIO:
-                asked[f"sum_{more[0]}"] = rows[f"fact_{more[0]}"].sum()
-            if metric.covariate is not None:
-                asked[f"sum_{more[-1]}"] = rows[f"fact_{more[-1]}"].sum()
-                asked[f"count_{more[-1]}"] = rows[f"fact_{more[-1]}"].count()
+            for place in (*over, *before):
+                asked[f"sum_{place}"] = rows[f"fact_{place}"].sum()
+            for place in before:
+                asked[f"count_{place}"] = rows[f"fact_{place}"].count()
         return asked
 
     def parts(self, units: ibis.Table) -> dict[str, Any]:
@@ -123,8 +123,11 @@ class MetricFacts:
             parts = self._measured(metric, units, places)
             if metric.absent is Absence.ZERO:
                 parts = [part.fill_null(0.0) for part in parts]
-            if metric.covariate is not None:
-                parts.append(_mean(units, places[-1]))
+            before = places[1 + (metric.over is not None) :]
+            for covariate in metric.covariates:
+                own, before = before[: len(covariate.facts)], before[len(covariate.facts) :]
+                # Of a ratio both parts are sums, as those of a metric are.
+                parts += [units[f"sum_{place}"] if covariate.over else _mean(units, place) for place in own]
             found |= dict(zip(part_names(i, metric), parts, strict=True))
         return found
 
@@ -143,7 +146,7 @@ class MetricFacts:
                 return [units[f"sum_{first}"]]
 
     def _of(self, metric: Metric) -> tuple[Fact, ...]:
-        """Numerator, denominator, covariate, as far as there are some."""
+        """Numerator, denominator, covariates, as far as there are some."""
         window = window_of(metric, self.unit) // _MICROSECOND
         reading = {MetricKind.RATE: Reading.TRUTH, MetricKind.COUNT: Reading.PRESENCE}.get(
             metric.kind, Reading.NUMBER
@@ -151,8 +154,8 @@ class MetricFacts:
         facts = [Fact(_value(metric.of, reading), window)]
         if metric.over is not None:
             facts.append(Fact(_value(metric.over, Reading.NUMBER), window))
-        if metric.covariate is not None:
-            facts.append(Fact(_value(metric.covariate, Reading.NUMBER), None))
+        for fact in (fact for covariate in metric.covariates for fact in covariate.facts):
+            facts.append(Fact(_value(fact, Reading.NUMBER), None))
         return tuple(facts)
 
 

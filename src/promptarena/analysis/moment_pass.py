@@ -1,7 +1,7 @@
 """The one pass over units: sums about a pivot, by all dimensions at once. Only moments come back.
 
-A unit without a covariate keeps its outcome: a constant stands in for the covariate, and one more component
-says so, as `stats.covariates` wants it.
+A unit without a covariate keeps its outcome: a constant stands in for each of its parts, and further
+components say so, as `stats.covariates` wants it.
 """
 
 from __future__ import annotations
@@ -46,31 +46,39 @@ class _Pass:
 
     metric: Metric
     read: list[str]
-    """The parts that units have: outcome, covariate."""
-    stand_in: float = 0.0
-    """For a missing covariate. Near the others' mean, or else their variance would drown in that of having a
-    value; the same for all cells, so that they add."""
+    """The parts that units have: outcome, covariates."""
+    stand_ins: tuple[float, ...] = ()
+    """For missing parts of covariates. Near the others' mean, or else their variance would drown in that of
+    having a value; the same for all cells, so that they add."""
 
     @property
-    def covariate(self) -> str | None:
-        """Its part."""
-        return None if self.metric.covariate is None else self.read[-1]
+    def covariates(self) -> list[list[str]]:
+        """Each one's parts."""
+        found, at = [], len(self.read) - sum(len(each.facts) for each in self.metric.covariates)
+        for covariate in self.metric.covariates:
+            found.append(self.read[at : at + len(covariate.facts)])
+            at += len(covariate.facts)
+        return found
 
     @property
-    def marker(self) -> str | None:
-        """The part that is 1 where the covariate is missing, else 0."""
-        return None if self.covariate is None else f"{self.covariate}_missing"
+    def before(self) -> list[str]:
+        """All parts of covariates."""
+        return [part for parts in self.covariates for part in parts]
+
+    @property
+    def markers(self) -> list[str]:
+        """The parts that are 1 where one of the former is missing, else 0."""
+        return [f"{part}_missing" for part in self.before]
 
     @property
     def parts(self) -> list[str]:
         """The components of the moments."""
-        return self.read if self.marker is None else [*self.read, self.marker]
+        return [*self.read, *self.markers]
 
     @property
     def bits(self) -> set[str]:
         """Parts that are 0 or 1."""
-        rate = {self.read[0]} if self.metric.kind is MetricKind.RATE else set()
-        return rate if self.marker is None else rate | {self.marker}
+        return {*self.read[:1], *self.markers} if self.metric.kind is MetricKind.RATE else {*self.markers}
 
     @property
     def complete(self) -> bool:
@@ -89,7 +97,7 @@ def measure(units: ibis.Table, columns: Columns, metrics: Sequence[Metric]) -> C
     Second moments are sums of products of deviations from a pivot, one number a value, found by a look at a
     few units. Should the means of some cell turn out to lie so far from it that the variance has lost digits,
     a second pass takes each cell's own mean. Units without a value of a metric are left out of that metric
-    alone; those without its covariate are marked in one component more (see `MomentArrays.stand_in`).
+    alone; those without its covariates are marked in further components (see `MomentArrays.stand_ins`).
 
     Args:
         units: as `roll_up.roll_up` or `roll_up.one_row_a_unit` makes them; best held, since it is read twice.
@@ -101,7 +109,7 @@ def measure(units: ibis.Table, columns: Columns, metrics: Sequence[Metric]) -> C
     """
     passes = [_Pass(metric, part_names(at, metric)) for at, metric in enumerate(metrics)]
     pivots = _look(units, columns, passes)
-    passes = [replace(one, stand_in=pivots[one.covariate]) if one.covariate else one for one in passes]
+    passes = [replace(one, stand_ins=tuple(pivots[part] for part in one.before)) for one in passes]
     units = _filled(units, passes)
     time = ["day"] if columns.time is not None else []
     named = [name for name in columns.dimensions() if name not in columns.segments]
@@ -150,11 +158,11 @@ def _look(units: ibis.Table, columns: Columns, passes: Sequence[_Pass]) -> Pivot
     [found] = fetch(few.aggregate(**asked)).to_pylist()
     if any(found[f"values_{name}"] > MOST_VALUES for name in columns.segments):
         _refuse_many_values(units, columns)
-    for one in passes:
+    for part in (part for one in passes for part in one.before):
         # New units may come first; what stands in for their covariate is told by those that have one.
-        if one.covariate is not None and found[f"mean_{one.covariate}"] is None:
-            others = units.filter(units[one.covariate].notnull()).limit(_LOOKED_AT)
-            found |= fetch(others.aggregate(**_size(others, one.covariate))).to_pylist()[0]
+        if found[f"mean_{part}"] is None:
+            others = units.filter(units[part].notnull()).limit(_LOOKED_AT)
+            found |= fetch(others.aggregate(**_size(others, part))).to_pylist()[0]
     bits = {part for one in passes for part in one.bits}
     pivots = {part: _pivot(found[f"mean_{part}"], found[f"square_{part}"]) for part in parts}
     return pivots | dict.fromkeys(bits, 0.0)
@@ -166,12 +174,16 @@ def _size(table: ibis.Table, part: str) -> dict[str, Any]:
 
 
 def _filled(units: ibis.Table, passes: Sequence[_Pass]) -> ibis.Table:
-    """Every unit with a covariate, and with a mark where it is not its own."""
+    """Every unit with all covariates, and with marks where they are not its own."""
     added: dict[str, Any] = {}
     for one in passes:
-        if one.covariate is not None and one.marker is not None:
-            own = units[one.covariate]
-            added |= {one.covariate: own.fill_null(one.stand_in), one.marker: own.isnull().cast("float64")}
+        stand_ins = iter(one.stand_ins)
+        for parts in one.covariates:
+            # Half of a ratio is none: both parts are missing where one is.
+            whole = ibis.and_(*[units[part].notnull() for part in parts])
+            for part in parts:
+                added[part] = ibis.ifelse(whole, units[part], next(stand_ins))
+                added[f"{part}_missing"] = (~whole).cast("float64")
     return units.mutate(**added) if added else units
 
 
@@ -264,7 +276,7 @@ def _read(answer: pa.Table, dimensions: tuple[str, ...], passes: Sequence[_Pass]
             message = f"Values of `{one.metric.name}` are NaN, infinite, or too large to be squared."
             raise DataError(message, where=Location(field=one.metric.of))
         about = np.stack([_pivot_values(answer, part, pivots) for part in one.parts], axis=1)
-        metrics[one.metric.name] = MomentArrays.from_pivots(n, about, sums, products, one.stand_in)
+        metrics[one.metric.name] = MomentArrays.from_pivots(n, about, sums, products, one.stand_ins)
     return Slice(dimensions, keys, units, metrics)
 
 

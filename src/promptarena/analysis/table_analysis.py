@@ -13,7 +13,7 @@ from promptarena.analysis.planned_size import planned_size
 from promptarena.analysis.readout import build_readout
 from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Guardrail, Primary, SegmentRule
 from promptarena.definitions.experiment import load_experiment
-from promptarena.definitions.metric import Absence, Better, Metric, MetricKind
+from promptarena.definitions.metric import Absence, Better, Covariate, Metric, MetricKind
 from promptarena.definitions.quantities import Margin, parse_share
 from promptarena.definitions.readout import Readout, UnitCounts
 from promptarena.definitions.suggestion import did_you_mean, listed
@@ -39,7 +39,8 @@ class Flags:
     """Each `NUM/DEN`."""
     quantiles: tuple[str, ...] = ()
     """Each `COL:SHARE`, as `latency_ms:0.95`."""
-    covariate: str | None = None
+    covariates: tuple[str, ...] = ()
+    """Each a column, or `NUM/DEN`."""
     segments: tuple[str, ...] = ()
     time: str | None = None
     primary: str | None = None
@@ -92,7 +93,7 @@ def _declared_plan(flags: Flags) -> AnalysisPlan:
             ("--mean", flags.means),
             ("--ratio", flags.ratios),
             ("--quantile", flags.quantiles),
-            ("--covariate", flags.covariate),
+            ("--covariate", flags.covariates),
             ("--segment", flags.segments),
             ("--primary", flags.primary),
             ("--lower", flags.lower),
@@ -140,11 +141,20 @@ def _flag_plan(flags: Flags) -> AnalysisPlan:
     for name in sorted({name for name in guarded if guarded.count(name) > 1}):
         problems.append(Problem(f"--guardrail names `{name}` twice.", hint="A guardrail has one margin."))
     for metric in metrics:
-        if flags.covariate is not None and flags.covariate in (metric.of, metric.over):
+        problems += [
+            Problem(
+                f"--covariate `{covariate.name}` is what `{metric.name}` measures.",
+                hint="A covariate is known before exposure: it cannot be the outcome.",
+            )
+            for covariate in metric.covariates
+            if set(covariate.facts) & {metric.of, metric.over}
+        ]
+    for written in flags.covariates:
+        if not all(part.strip() for part in written.split("/")) or written.count("/") > 1:
             problems.append(
                 Problem(
-                    f"--covariate `{flags.covariate}` is what `{metric.name}` measures.",
-                    hint="A covariate is known before exposure: it cannot be the outcome.",
+                    f"--covariate {written!r} is no covariate.",
+                    hint="Write COL, or NUM/DEN: two column names.",
                 )
             )
     if primary in guarded:
@@ -177,8 +187,13 @@ def _metric(name: str, kind: MetricKind, flags: Flags, *, of: str = "", over: st
         better=Better.LOWER if name in flags.lower else Better.HIGHER,
         # A blank cell of a table is not known; only an event log knows that nothing happened.
         absent=Absence.MISSING,
-        covariate=flags.covariate,
+        covariates=tuple(_covariate(name) for name in dict.fromkeys(flags.covariates)),
     )
+
+
+def _covariate(written: str) -> Covariate:
+    of, _, over = written.partition("/")
+    return Covariate(of=of.strip(), over=over.strip() or None)
 
 
 def _ratio(written: str, flags: Flags, problems: list[Problem]) -> Metric:
@@ -201,7 +216,7 @@ def _quantile(written: str, flags: Flags, problems: list[Problem]) -> Metric:
         problems.append(Problem(f"--quantile {written!r} is not a quantile.", hint=hint))
     metric = _metric(f"{column.strip()}_p{q * 100:g}", MetricKind.QUANTILE, flags, of=column.strip())
     # A covariate explains means; of a quantile it would have to explain the values, row by row.
-    return metric.model_copy(update={"q": q, "covariate": None})
+    return metric.model_copy(update={"q": q, "covariates": ()})
 
 
 def _guardrail(written: str, names: Sequence[str], problems: list[Problem]) -> Guardrail:

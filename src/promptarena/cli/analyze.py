@@ -35,8 +35,8 @@ def analyze(
         list[str] | None, typer.Option(help="Quantile of all values of a column.", metavar="COL:0.95")
     ] = None,
     covariate: Annotated[
-        str | None,
-        typer.Option(help="Column from before exposure, to reduce variance (CUPED).", metavar="COL"),
+        list[str] | None,
+        typer.Option(help="Column (or NUM/DEN) from before exposure: less noise (CUPED).", metavar="COL"),
     ] = None,
     segment: Annotated[
         list[str] | None, typer.Option(help="Column to break effects down by.", metavar="COL")
@@ -89,7 +89,7 @@ def analyze(
             means=tuple(mean or ()),
             ratios=tuple(ratio or ()),
             quantiles=tuple(quantile or ()),
-            covariate=covariate,
+            covariates=tuple(covariate or ()),
             segments=tuple(segment or ()),
             time=time,
             primary=primary,

@@ -234,7 +234,7 @@ def _notes(
     notes += [
         f"The covariate of `{metric.name}` is not used: under a bandit it adjusts nothing."
         for metric in adaptive
-        if metric.covariate is not None
+        if metric.covariates
     ]
     notes += [f"`{name}` is defined here in place of the shared or built-in metric." for name in shadowed]
     return tuple(notes)

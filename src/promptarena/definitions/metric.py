@@ -8,7 +8,7 @@ from typing import Literal
 from promptarena.definitions.frozen import Frozen
 from promptarena.definitions.quantities import Duration
 
-__all__ = ["Absence", "Better", "FactSource", "Metric", "MetricKind"]
+__all__ = ["Absence", "Better", "Covariate", "FactSource", "Metric", "MetricKind"]
 
 FactSource = Literal["measurement", "generation", "column"]
 """Where facts are read: events measured afterwards, fields of model calls, or a table's columns."""
@@ -48,6 +48,23 @@ class Better(StrEnum):
     LOWER = "lower"
 
 
+class Covariate(Frozen):
+    """What was known of a unit before its exposure: the mean of a fact, or one fact over another."""
+
+    of: str
+    over: str | None = None
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.of if self.over is None else f"{self.of}/{self.over}"
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What it reads."""
+        return (self.of,) if self.over is None else (self.of, self.over)
+
+
 class Metric(Frozen):
     """A metric as resolved: everything the query layer and the readout need to know."""
 
@@ -63,7 +80,8 @@ class Metric(Frozen):
     absent: Absence
     window: Duration | None = None
     """Fixed length from first exposure; none for a plain table, whose rows are taken as they are."""
-    covariate: str | None = None
+    covariates: tuple[Covariate, ...] = ()
+    """What explains part of the variance and was settled before the exposure (CUPED)."""
     unit: str | None = None
     """What one of it is called, such as ms or USD; for people only."""
     source: FactSource = "column"

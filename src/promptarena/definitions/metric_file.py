@@ -2,7 +2,7 @@
 
     metrics:
       resolution:        {rate: resolved, window: 24h, better: higher}
-      csat:              {mean: rating, covariate: rating_before}
+      csat:              {mean: rating, covariate: rating_before}        # or several: [rating_before, visits]
       cost_per_resolved: {ratio: {of: cost_usd, over: resolved}}
       slowest:           {quantile: {of: latency_ms, q: 0.99}}
 
@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_v
 
 from promptarena.definitions.catalogue import BUILT_IN, GENERATION_FIELDS, source_of
 from promptarena.definitions.frozen import Frozen, mistake
-from promptarena.definitions.metric import Absence, Better, Metric, MetricKind
+from promptarena.definitions.metric import Absence, Better, Covariate, Metric, MetricKind
 from promptarena.definitions.names import FactName, Name
 from promptarena.definitions.quantities import Duration, Share
 from promptarena.definitions.suggestion import listed
@@ -61,6 +61,19 @@ class QuantileParts(Frozen):
     q: Annotated[Share, Field(gt=0, lt=1)]
 
 
+def _as_list(written: Any) -> Any:
+    return written if isinstance(written, list | tuple) else [written]
+
+
+CovariateEntry = FactName | RatioParts
+Covariates = Annotated[
+    tuple[CovariateEntry, ...],
+    BeforeValidator(_as_list, json_schema_input_type=CovariateEntry | list[CovariateEntry]),
+    Field(min_length=1),
+]
+"""One, or a list of them."""
+
+
 def _some_time(window: timedelta) -> timedelta:
     if window <= timedelta(0):
         raise ValueError("a window of no length holds no facts")
@@ -89,8 +102,8 @@ class MetricEntry(Frozen):
     """Fixed length from a unit's first exposure."""
     absent: Absence | None = None
     """What no fact in the window means."""
-    covariate: FactName | None = None
-    """A fact from before the exposure that explains part of the variance."""
+    covariate: Covariates | None = None
+    """Facts from before the exposure that explain part of the variance: one, a ratio of two, or a list."""
     unit: str | None = None
     """What one of it is called, such as ms or USD."""
 
@@ -121,18 +134,29 @@ class MetricEntry(Frozen):
         if self.covariate is not None and self.quantile:
             text = "A quantile takes no covariate: means can be adjusted by one, quantiles cannot."
             raise mistake(text, field="covariate", involving=("quantile", "covariate"))
-        if self.covariate is not None and self.covariate in (self.facts if said else ()):
-            raise mistake(
-                "A metric cannot be its own covariate: that would take the effect away.",
-                field="covariate",
-                involving=(*_KINDS, "covariate"),
-                hint="Name a fact from before the exposure.",
-            )
+        for covariate in self.covariates:
+            if said and set(covariate.facts) & set(self.facts):
+                raise mistake(
+                    "A metric cannot be its own covariate: that would take the effect away.",
+                    field="covariate",
+                    involving=(*_KINDS, "covariate"),
+                    hint="Name a fact from before the exposure.",
+                )
+        if len(set(self.covariates)) < len(self.covariates):
+            raise mistake("A covariate is named twice.", field="covariate", involving=("covariate",))
         return self
 
     @property
     def kind(self) -> MetricKind:
         return next(MetricKind(name) for name in _KINDS if getattr(self, name) is not None)
+
+    @property
+    def covariates(self) -> tuple[Covariate, ...]:
+        """As they are resolved."""
+        return tuple(
+            Covariate(of=each.of, over=each.over) if isinstance(each, RatioParts) else Covariate(of=each)
+            for each in self.covariate or ()
+        )
 
     @property
     def facts(self) -> tuple[str, ...]:
@@ -156,7 +180,7 @@ class MetricEntry(Frozen):
             better=self.better or (field.better if field else Better.HIGHER),
             absent=self.absent or self.kind.default_absence,
             window=self.window or default_window(unit),
-            covariate=self.covariate,
+            covariates=self.covariates,
             unit=self.unit or (field.unit if field and not over else None),
             source=source_of(of),
             over_source=source_of(over[0]) if over else None,
