@@ -7,6 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from promptarena.definitions.readout import (
+    Adaptive,
+    AdaptiveArm,
+    AdaptiveEpoch,
     Balance,
     Check,
     Comparison,
@@ -343,6 +346,38 @@ def stopped() -> Readout:
             checks=checks,
         ),
         paths=(path,),
+    )
+
+
+def adapting() -> Readout:
+    """A bandit in its third epoch; one variant has too few units for a value."""
+    base = two_treatments()
+    even = dict.fromkeys(base.variants, 1 / 3)
+    moved = dict(zip(base.variants, (0.05, 0.9, 0.05), strict=True))
+    return replace(
+        base,
+        paths=(),
+        adaptive=Adaptive(
+            rule="top-two",
+            reward="resolution",
+            epochs=(
+                AdaptiveEpoch(epoch=0, weights=even, units=dict.fromkeys(base.variants, 400)),
+                AdaptiveEpoch(
+                    epoch=1, weights=moved, units=dict(zip(base.variants, (61, 1080, 59), strict=True))
+                ),
+                AdaptiveEpoch(epoch=2, weights=moved, units=dict.fromkeys(base.variants, 0)),
+            ),
+            arms={
+                base.variants[0]: AdaptiveArm(value=0.603, interval=(0.571, 0.635), probability_best=0.04),
+                base.variants[1]: AdaptiveArm(value=0.652, interval=(0.611, 0.693), probability_best=0.96),
+                base.variants[2]: AdaptiveArm(
+                    value=None,
+                    interval=None,
+                    probability_best=None,
+                    note="an asymptotic sequence needs 100 units",
+                ),
+            },
+        ),
     )
 
 

@@ -36,6 +36,7 @@ ALL: dict[str, Chart] = {
         "poor": readout_charts(examples.poor()),
         "two": readout_charts(examples.two_treatments()),
         "stopped": readout_charts(examples.stopped()),
+        "adapting": readout_charts(examples.adapting()),
         "gated": duel_charts(duel_examples.gated()),
         "ranked": duel_charts(duel_examples.ranked()),
     }.items()
@@ -49,7 +50,7 @@ def test_every_chart_compiles_and_names_its_measured_axis(name: str) -> None:
     compiled = vl_convert.vegalite_to_vega(chart.spec, vl_version="6.4")
     titles = {axis.get("title") for axis in compiled["axes"]} - {None}
     assert titles
-    units = ("%", "points", "own unit", "ms", "USD", "z (", "month-day")
+    units = ("%", "points", "own unit", "ms", "USD", "z (", "month-day", "Epoch")
     assert all(any(unit in title for unit in units) for title in titles), titles
     assert chart.title
     assert chart.reading.endswith(".")
@@ -205,6 +206,14 @@ def test_the_path_has_both_sides_and_dashes_what_is_to_come() -> None:
 def test_a_trial_that_stopped_has_nothing_dashed_but_its_end() -> None:
     boundary = rows_of(ALL["stopped looks:treatment"], "time")
     assert {row["Look"] for row in boundary if row["time"] == "to come"} == {"3"}
+
+
+def test_a_bandit_shows_the_weights_it_gave_and_the_shares_that_came() -> None:
+    rows = rows_of(ALL["adapting allocation"], "weight")
+    assert [(row["epoch"], row["weight"]) for row in rows[3:6]] == [(1, 5.0), (1, 90.0), (1, 5.0)]
+    assert [row["came"] for row in rows[3:6]] == pytest.approx([61 / 12, 90, 59 / 12])
+    # Nobody has come in the last epoch, which is not a share of zero.
+    assert [row["came"] for row in rows[6:]] == [None] * 3
 
 
 def test_shares_stand_against_what_was_promised_or_say_that_nothing_was() -> None:

@@ -22,6 +22,7 @@ REPORTS: dict[str, Report] = {
     "rich": examples.rich(),
     "poor": examples.poor(),
     "two treatments": examples.two_treatments(),
+    "adapting": examples.adapting(),
     "hostile": examples.hostile(),
     "gated duel": duel_examples.gated(),
     "ranked duel": duel_examples.ranked(),

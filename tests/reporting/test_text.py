@@ -28,6 +28,7 @@ REPORTS: dict[str, Report] = {
     "poor": examples.poor(),
     "two treatments": examples.two_treatments(),
     "stopped": examples.stopped(),
+    "adapting": examples.adapting(),
     "gated duel": duel_examples.gated(),
     "ranked duel": duel_examples.ranked(),
     "unjudged duel": duel_examples.unjudged(),

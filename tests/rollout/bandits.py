@@ -53,8 +53,8 @@ class BanditTrial:
         self.met: dict[str, str | None] = {}
         """The variant that each conversation met first."""
 
-    def half_day(self, users: int = 120, **rates: float) -> Counter[str | None]:
-        """Let users come, an hour later their outcomes, and twelve hours pass; how many met each variant."""
+    def come(self, users: int = 120, *, hours: int = 12, **rates: float) -> Counter[str | None]:
+        """Let users come, an hour later their outcomes, and hours pass; how many met each variant."""
         with Arena.local(self.folder, clock=self.clock, maintain=False) as arena:
             began = [f"c{len(self.met) + i}" for i in range(users)]
             for name in began:
@@ -65,7 +65,7 @@ class BanditTrial:
                 if self._random.random() < rates[str(self.met[name])]:
                     arena.measure("resolved", True, conversation=name)
             arena.flush()
-        self.clock.advance(timedelta(hours=11))
+        self.clock.advance(timedelta(hours=hours - 1))
         return Counter(self.met[name] for name in began)
 
     def step(self) -> Reallocated:

@@ -34,11 +34,11 @@ def trial(tmp_path: Path, registry: Registry) -> BanditTrial:
 
 
 def test_traffic_follows_the_rewards_and_who_was_met_before_stays(trial: BanditTrial) -> None:
-    trial.half_day(control=0.3, treatment=0.7)
+    trial.come(control=0.3, treatment=0.7)
     waiting = trial.step()
     assert not waiting.begun
     assert "burning in" in waiting.reason
-    trial.half_day(control=0.3, treatment=0.7)
+    trial.come(control=0.3, treatment=0.7)
     done = trial.step()
     assert (done.begun, done.epoch) == (True, 1)
     assert done.found is not None
@@ -46,7 +46,7 @@ def test_traffic_follows_the_rewards_and_who_was_met_before_stays(trial: BanditT
     [first, second] = trial.registry.allocations("cites")
     assert (first.weights, second.weights) == ({"control": 0.5, "treatment": 0.5}, done.found.weights)
     before = dict(trial.met)
-    moved = trial.half_day(300, control=0.3, treatment=0.7)
+    moved = trial.come(300, control=0.3, treatment=0.7)
     assert 0.84 <= moved["treatment"] / 300 <= 0.96
     with Arena.local(trial.folder, clock=trial.clock, maintain=False) as arena:
         again = [arena.assign("support-bot", {"conversation": name}) for name in before]
@@ -56,7 +56,7 @@ def test_traffic_follows_the_rewards_and_who_was_met_before_stays(trial: BanditT
 
 
 def test_the_weights_are_those_of_the_rule_on_the_rewards_that_are_known(trial: BanditTrial) -> None:
-    trial.half_day(400, control=0.45, treatment=0.5)
+    trial.come(400, control=0.45, treatment=0.5)
     found = trial.step().found
     assert found is not None
     arms = []
@@ -73,7 +73,7 @@ def test_the_weights_are_those_of_the_rule_on_the_rewards_that_are_known(trial: 
 
 def test_a_reward_counts_once_its_time_has_passed_and_not_before(tmp_path: Path, registry: Registry) -> None:
     trial = BanditTrial(tmp_path, registry, EXPERIMENT.replace("update: 12h", "update: 1m"))
-    trial.half_day(300, control=0.5, treatment=0.5)
+    trial.come(300, control=0.5, treatment=0.5)
     # Three hundred more, whose six hours and the hour for late news have not passed.
     with Arena.local(trial.folder, clock=trial.clock, maintain=False) as arena:
         for i in range(300):
@@ -91,7 +91,7 @@ def test_a_reward_counts_once_its_time_has_passed_and_not_before(tmp_path: Path,
 
 def test_a_shorter_delay_learns_sooner(tmp_path: Path, registry: Registry) -> None:
     trial = BanditTrial(tmp_path, registry, EXPERIMENT.replace("update: 12h", "update: 12h, delay: 30m"))
-    trial.half_day(300, control=1.0, treatment=1.0)
+    trial.come(300, control=1.0, treatment=1.0)
     found = trial.step().found
     assert found is not None
     # Everybody's outcome came after an hour: within half an hour nobody had one.
@@ -99,7 +99,7 @@ def test_a_shorter_delay_learns_sooner(tmp_path: Path, registry: Registry) -> No
 
 
 def test_the_step_waits_for_its_time_and_for_a_change_that_matters(trial: BanditTrial) -> None:
-    trial.half_day(300, control=0.2, treatment=0.8)
+    trial.come(300, control=0.2, treatment=0.8)
     assert trial.step().begun
     trial.clock.advance(timedelta(hours=11))
     early = trial.step()
@@ -112,7 +112,7 @@ def test_the_step_waits_for_its_time_and_for_a_change_that_matters(trial: Bandit
 
 
 def test_history_tells_the_epoch_and_its_reason(trial: BanditTrial) -> None:
-    trial.half_day(300, control=0.2, treatment=0.8)
+    trial.come(300, control=0.2, treatment=0.8)
     trial.step()
     step = trial.registry.history("cites")[-1]
     assert (step.move, step.actor, step.stage) == (Move.REALLOCATE, "the allocator", "ab")
@@ -134,7 +134,7 @@ class _SlowReader(LogReader):
 
 
 def test_of_two_allocators_the_second_writes_nothing(trial: BanditTrial) -> None:
-    trial.half_day(300, control=0.2, treatment=0.8)
+    trial.come(300, control=0.2, treatment=0.8)
     with pytest.raises(StaleWriteError, match="reallocate by the allocator"):
         reallocate(trial.registry, _SlowReader(trial), "cites", trial.clock, "another")
     assert [record.epoch for record in trial.registry.allocations("cites")] == [0, 1]

@@ -16,7 +16,14 @@ from promptarena.analysis.verdict import TreatmentEvidence
 from promptarena.definitions.analysis_plan import AnalysisPlan, Guardrail, Test
 from promptarena.definitions.readout import Check, SegmentEffect
 
-__all__ = ["look_evidence", "waiting_evidence"]
+__all__ = [
+    "days_check",
+    "enough_check",
+    "good_effect",
+    "look_evidence",
+    "segment_checks",
+    "waiting_evidence",
+]
 
 
 def look_evidence(
@@ -45,16 +52,16 @@ def look_evidence(
         )
         for guardrail in plan.guardrails
     ]
-    days = _days_check(plan, look)
-    observed = _enough_check(plan, look, path.variant)
+    days = days_check(plan, look.cube)
+    observed = enough_check(plan, look.cube, path.variant)
     return TreatmentEvidence(
         variant=path.variant,
-        effect=_good_effect(plan, look.cube, path.variant),
+        effect=good_effect(plan, look.cube, path.variant),
         primary=_primary_check(plan, look, path, k, critical_z, len(plan.design.looks)),
         requirements=(
             *guardrails,
             *observed_checks(plan, look.cube, path.variant),
-            *_segment_checks(segments, plan.design.alpha),
+            *segment_checks(segments, plan.design.alpha),
             *([days] if days.passed is not False else []),
             *([observed] if observed.passed else []),
         ),
@@ -68,7 +75,7 @@ def waiting_evidence(plan: AnalysisPlan, cube: Cube, treatment: str, outlook: st
     """What is known of a treatment before its first look: next to nothing."""
     return TreatmentEvidence(
         variant=treatment,
-        effect=_good_effect(plan, cube, treatment),
+        effect=good_effect(plan, cube, treatment),
         primary=Check(
             name="primary",
             passed=None,
@@ -82,7 +89,8 @@ def waiting_evidence(plan: AnalysisPlan, cube: Cube, treatment: str, outlook: st
     )
 
 
-def _good_effect(plan: AnalysisPlan, cube: Cube, treatment: str) -> float:
+def good_effect(plan: AnalysisPlan, cube: Cube, treatment: str) -> float:
+    """The difference of the primary towards the good side, to choose among treatments; 0 where unknown."""
     metric = plan.metric(plan.primary.metric)
     effect = arm_pair(cube, metric, plan.control, treatment).effect
     return good_sign(metric) * effect.difference if effect else 0.0
@@ -155,8 +163,9 @@ def _guardrail_check(
     )
 
 
-def _days_check(plan: AnalysisPlan, look: LookPoint) -> Check:
-    days = look.cube.days
+def days_check(plan: AnalysisPlan, cube: Cube) -> Check:
+    """Whether there are enough days of cohorts."""
+    days = cube.days
     if days is None:
         return Check(
             name="days", passed=None, text="the data has no time: the rule of whole weeks was not checked"
@@ -167,9 +176,10 @@ def _days_check(plan: AnalysisPlan, look: LookPoint) -> Check:
     return Check(name="days", passed=count >= needed, text=text, numbers={"days": count, "needed": needed})
 
 
-def _enough_check(plan: AnalysisPlan, look: LookPoint, treatment: str) -> Check:
+def enough_check(plan: AnalysisPlan, cube: Cube, treatment: str) -> Check:
+    """Whether each of the two variants has enough observed values of the primary."""
     metric = plan.metric(plan.primary.metric)
-    pair = arm_pair(look.cube, metric, plan.control, treatment)
+    pair = arm_pair(cube, metric, plan.control, treatment)
     least = min(pair.n_control, pair.n_treatment)
     text = f"at least {least:,} observed values of {metric.name} a variant"
     return Check(
@@ -184,7 +194,7 @@ def _enough_check(plan: AnalysisPlan, look: LookPoint, treatment: str) -> Check:
     )
 
 
-def _segment_checks(segments: Sequence[SegmentEffect], alpha: float) -> list[Check]:
+def segment_checks(segments: Sequence[SegmentEffect], alpha: float) -> list[Check]:
     """One check a dimension, which names the values that are harmed."""
     checks = []
     for dimension in dict.fromkeys(effect.segment for effect in segments):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from promptarena.analysis import wording
+from promptarena.analysis.arrivals import EpochWeights, treatment_share
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import ArmPair, arm_pair, rate_counts, strata
 from promptarena.analysis.hypotheses import NO_MARGIN
@@ -22,10 +23,21 @@ _TUNED_AT: Final = 2_000
 """Units of both variants at which the asymptotic bounds are tightest: harm should be seen early."""
 
 
-def harm_checks(plan: AnalysisPlan, cube: Cube, treatment: str) -> tuple[Check, ...]:
-    """One check for the primary (its margin is 0 but for non-inferiority), and one a guardrail."""
+def harm_checks(
+    plan: AnalysisPlan, cube: Cube, treatment: str, weights: EpochWeights | None = None
+) -> tuple[Check, ...]:
+    """One check for the primary (its margin is 0 but for non-inferiority), and one a guardrail.
+
+    Args:
+        plan: what was declared.
+        cube: all data.
+        treatment: the variant that may do harm.
+        weights: the allocation of each epoch, where they differ and are known.
+    """
     alpha = _alpha_each(plan, cube)
-    return tuple(_check(plan, cube, metric, margin, treatment, alpha) for metric, margin in _watched(plan))
+    return tuple(
+        _check(plan, cube, metric, margin, treatment, alpha, weights) for metric, margin in _watched(plan)
+    )
 
 
 def harm_is_shown(plan: AnalysisPlan, cube: Cube, treatment: str) -> bool:
@@ -52,10 +64,16 @@ def _alpha_each(plan: AnalysisPlan, cube: Cube) -> float:
 
 
 def _check(
-    plan: AnalysisPlan, cube: Cube, metric: Metric, margin: Margin, treatment: str, alpha: float
+    plan: AnalysisPlan,
+    cube: Cube,
+    metric: Metric,
+    margin: Margin,
+    treatment: str,
+    alpha: float,
+    weights: EpochWeights | None,
 ) -> Check:
     pair = arm_pair(cube, metric, plan.control, treatment)
-    harm = _harm(plan, cube, metric, margin, treatment, pair, alpha)
+    harm = _harm(plan, cube, metric, margin, treatment, pair, alpha, weights)
     if harm is None or pair.effect is None:
         text = f"{metric.name}: too few units to tell harm ({MIN_UNITS} a variant are needed)"
         return Check(name="harm", passed=None, metric=metric.name, variant=treatment, text=text)
@@ -84,6 +102,7 @@ def _harm(
     treatment: str,
     pair: ArmPair,
     alpha: float,
+    weights: EpochWeights | None = None,
 ) -> Harm | None:
     if metric.kind is MetricKind.RATE:
         if min(pair.n_control, pair.n_treatment) == 0:
@@ -98,7 +117,7 @@ def _harm(
             margin=margin.value,
             relative=margin.relative,
             higher_is_better=metric.better is Better.HIGHER,
-            treatment_share=_treatment_share(plan, treatment) if len(counts.n_control) == 1 else None,
+            treatment_share=_treatment_shares(plan, cube, treatment, weights),
         )
     if pair.effect is None or min(pair.n_control, pair.n_treatment) < MIN_UNITS or pair.effect.variance == 0:
         return None
@@ -114,8 +133,16 @@ def _harm(
     )
 
 
-def _treatment_share(plan: AnalysisPlan, treatment: str) -> float | None:
-    if plan.weights is None:
+def _treatment_shares(
+    plan: AnalysisPlan, cube: Cube, treatment: str, weights: EpochWeights | None
+) -> list[float] | None:
+    """One a stratum; `None` where they are not known."""
+    epochs = sorted({key[1] for key in cube.by("epoch")}) if "epoch" in cube.dimensions else [""]
+    if weights is None and len(epochs) > 1:
         return None
-    treated, control = plan.weights.get(treatment, 0.0), plan.weights.get(plan.control, 0.0)
-    return treated / (treated + control) if treated > 0 and control > 0 else None
+    shares = [
+        treatment_share((weights or {}).get(epoch) or plan.weights, plan.control, treatment)
+        for epoch in epochs
+    ]
+    known = [share for share in shares if share is not None]
+    return known if len(known) == len(epochs) else None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from promptarena.analysis.answering_models import answers_check
 from promptarena.analysis.arrivals import Arrivals
+from promptarena.analysis.bandit_readout import build_bandit_readout
 from promptarena.analysis.cohort_cube import Cohorts, counted_values, read_cohorts
 from promptarena.analysis.cohorts import LATENESS, Maturity
 from promptarena.analysis.event_tables import EventTables
@@ -128,7 +129,17 @@ def read_events(
         known = now.cube.until(day) if _known(tables, experiment, now, day, moment, as_of) else None
         then = known or cohorts(moment, day).cube
         recorded.append(as_recorded(taken, then))
-    sized, plan = _with_an_end(_as_counted(declared, experiment.unit))
+    counted = _as_counted(declared, experiment.unit)
+    if counted.bandit is not None:
+        return build_bandit_readout(
+            now.cube,
+            _unit_counts(now, counted, last_day),
+            counted,
+            source=_SOURCE,
+            notes=log_notes(now, counted, last_day),
+            arrivals=_arrivals(now, counted, last_day, weights),
+        )
+    sized, plan = _with_an_end(counted)
     return build_readout(
         now.cube,
         _unit_counts(now, plan, last_day),

@@ -18,7 +18,7 @@ from promptarena.analysis.hypotheses import information
 from promptarena.definitions.analysis_plan import AnalysisPlan
 from promptarena.definitions.readout import TakenLook
 
-__all__ = ["MIN_OBSERVED", "LookPoint", "PlannedSize", "Schedule", "schedule"]
+__all__ = ["MIN_OBSERVED", "LookPoint", "PlannedSize", "Schedule", "schedule", "week_ends"]
 
 WEEK: Final = 7
 MIN_OBSERVED: Final = 200
@@ -89,7 +89,7 @@ def schedule(
     if taken and taken[-1].final:
         return Schedule(tuple(taken), "", taken[-1].fraction)
     pending = taken[-1].planned + 1 if taken else 0
-    for day, age in _week_ends(cube, plan.design.min_days):
+    for day, age in week_ends(cube, plan.design.min_days):
         if taken and taken[-1].day is not None and day <= taken[-1].day:
             continue
         cohorts = cube.until(day)
@@ -148,7 +148,7 @@ def _apart(share: float, taken: Sequence[LookPoint]) -> float:
     return max(share, taken[-1].fraction * (1 + _CLOSE_ENOUGH) if taken else _CLOSE_ENOUGH)
 
 
-def _week_ends(cube: Cube, min_days: int) -> list[tuple[date, int]]:
+def week_ends(cube: Cube, min_days: int) -> list[tuple[date, int]]:
     """Ends of whole weeks since the first cohort, from `min_days` on, with the days up to there."""
     days = cube.days
     if not days:

@@ -28,7 +28,7 @@ from promptarena.definitions.readout import (
     UnitCounts,
 )
 
-__all__ = ["build_readout"]
+__all__ = ["build_readout", "metric_readout"]
 
 _ADJUSTMENT = (
     "primary: Holm over treatments; secondary and other metrics: Benjamini-Hochberg over metrics and"
@@ -149,18 +149,19 @@ def _metrics(
                 for key, comparison in comparisons.items()
             }
     readouts = {
-        metric.name: _metric_readout(plan, cube, metric, treatments, comparisons) for metric in plan.metrics
+        metric.name: metric_readout(plan, cube, metric, treatments, comparisons) for metric in plan.metrics
     }
     return readouts, paths
 
 
-def _metric_readout(
+def metric_readout(
     plan: AnalysisPlan,
     cube: Cube,
     metric: Metric,
     treatments: Sequence[str],
     comparisons: Mapping[tuple[str, str], Comparison],
 ) -> MetricReadout:
+    """A metric's comparisons with its role, its days and its segments."""
     is_primary = metric.name == plan.primary.metric
     guardrail = next((g for g in plan.guardrails if g.metric == metric.name), None)
     role = (

@@ -109,7 +109,14 @@ def _declared_plan(flags: Flags) -> AnalysisPlan:
             f"{', '.join(said_twice)} cannot be used with --definition, which has said it already.",
             hint="Leave the flag out, or the definition.",
         )
-    return load_experiment(flags.definition).analysis_plan()
+    experiment = load_experiment(flags.definition)
+    if experiment.allocation is not None or experiment.interleave is not None:
+        kind = "whose weights moved" if experiment.allocation is not None else "of interleaved lists"
+        raise UsageError(
+            f"An experiment {kind} is not read from a table of outcomes: what each unit met is in the log.",
+            hint=f"Use `arena readout {experiment.name}`.",
+        )
+    return experiment.analysis_plan()
 
 
 def _flag_plan(flags: Flags) -> AnalysisPlan:

@@ -13,6 +13,9 @@ from typing import Final
 __all__ = [
     "LOOKED_ONCE",
     "NOT_PREREGISTERED",
+    "Adaptive",
+    "AdaptiveArm",
+    "AdaptiveEpoch",
     "Balance",
     "Check",
     "Comparison",
@@ -226,6 +229,43 @@ class LookPath:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptiveEpoch:
+    """One allocation's reign."""
+
+    epoch: int
+    weights: dict[str, float]
+    """By variant, summing to 1: the propensities of the units that were first met in it."""
+    units: dict[str, int]
+    """First met in it until now, whether their cohorts have matured or not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptiveArm:
+    """One variant on the primary, over all units that came, whichever variant they met."""
+
+    value: float | None
+    """Propensity-weighted mean."""
+    interval: Interval | None
+    """Always-valid."""
+    probability_best: float | None
+    """On the reward, as the bandit believes; `None` while a variant has too few units."""
+    note: str | None = None
+    """Why there is no value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adaptive:
+    """How the weights followed the outcomes."""
+
+    rule: str
+    reward: str
+    """The metric that the weights follow."""
+    epochs: tuple[AdaptiveEpoch, ...]
+    arms: dict[str, AdaptiveArm]
+    """By variant, control first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Readout:
     """What an analysis returns."""
 
@@ -251,6 +291,8 @@ class Readout:
     trends: tuple[Check, ...] = ()
     """Whether effects last and the ground they are measured on stays the same: `passed=False` is something to
     look at. They decide nothing."""
+    adaptive: Adaptive | None = None
+    """Of a bandit; `None`: the weights were fixed."""
     adjustment: str
     """How `p_adjusted` was made."""
     notes: tuple[str, ...] = ()

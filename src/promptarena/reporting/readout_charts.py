@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from promptarena.definitions.readout import Balance, Comparison, Interval, MetricReadout, Readout
+from promptarena.reporting.adaptive_chart import allocation_chart
 from promptarena.reporting.charts import (
     HEIGHT,
     LABEL_WIDTH,
@@ -31,6 +32,7 @@ def readout_charts(readout: Readout) -> dict[str, Chart]:
     """
     charts: dict[str, Chart | None] = {
         "metrics": _forest(readout),
+        "allocation": allocation_chart(readout, readout.adaptive) if readout.adaptive else None,
         "balance": _shares(readout.balance),
         **{f"looks:{path.variant}": look_chart(path, readout) for path in readout.paths},
     }

@@ -16,6 +16,7 @@ from promptarena.definitions.readout import (
     SegmentEffect,
 )
 from promptarena.reporting import wording
+from promptarena.reporting.adaptive_outline import adaptive_sections
 from promptarena.reporting.figures import NOT_KNOWN, Scale, count, number, p_value, percent, relative
 from promptarena.reporting.outline import Cell, Column, Depth, Outline, Section, Table
 from promptarena.reporting.trust_outline import balance_section, trust_section
@@ -35,10 +36,11 @@ def outline_readout(readout: Readout) -> Outline:
         _why(readout),
         trust_section(readout),
         _metrics(readout, metrics),
+        *(adaptive_sections(readout, readout.adaptive) if readout.adaptive else ()),
         _guardrails(readout, metrics),
         _segments(readout, primary, Depth.EVERYWHERE),
         _trends(readout),
-        *_looks(readout),
+        *(() if readout.adaptive else _looks(readout)),
         _daily(readout, primary, Depth.PAGE),
         balance_section(readout),
         *(_segments(readout, metric, Depth.FOLDED) for metric in others if metric.segments),

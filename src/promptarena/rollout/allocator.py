@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from promptarena.analysis.beliefs import belief
 from promptarena.analysis.rewards import Rewards
 from promptarena.definitions.bandit import Bandit
-from promptarena.definitions.metric import Better, Metric, MetricKind
+from promptarena.definitions.metric import Better, Metric
 from promptarena.stats.bandits import ThompsonSampling
 from promptarena.stats.moments import Moments
-from promptarena.stats.posteriors import BetaPosterior, NormalPosterior, Posterior
 
 __all__ = ["ArmReward", "NextAllocation", "next_allocation"]
 
@@ -74,7 +74,7 @@ def next_allocation(
     sums = {name: _total(rewards, name) for name in present}
     rule = ThompsonSampling(bandit.min_share, bandit.burn_in, bandit.top_two)
     found = rule.allocation(
-        [_belief(metric, moments) for moments in sums.values()],
+        [belief(metric, moments) for moments in sums.values()],
         higher_is_better=metric.better is Better.HIGHER,
     )
     weights = _readable([float(weight) for weight in found.weights])
@@ -99,15 +99,6 @@ def next_allocation(
 
 def _total(rewards: Rewards, variant: str) -> Moments:
     return sum((moments for (name, _), moments in rewards.items() if name == variant), Moments.empty(1))
-
-
-def _belief(metric: Metric, moments: Moments) -> Posterior | None:
-    if metric.kind is MetricKind.RATE:
-        return BetaPosterior.prior().updated(round(moments.n * float(moments.mean[0])), moments.n)
-    try:
-        return NormalPosterior.of(moments)
-    except ValueError:  # fewer than two units, or all alike
-        return None
 
 
 def _readable(weights: list[float]) -> list[float]:

@@ -45,9 +45,9 @@ class AdaptiveContrast:
     """One-sided 1 - alpha bound, as is `upper_bound`."""
     upper_bound: float
     p_value: float
-    """Always-valid and two-sided, of a contrast of zero."""
+    """Always-valid and two-sided, of the contrast `null`."""
     one_sided_p_value: float
-    """Always-valid, of a contrast of zero or less: small is evidence that it is positive."""
+    """Always-valid, of a contrast of `null` or less: small is evidence that it is above."""
     units: int
     epochs: int
 
@@ -59,6 +59,7 @@ def adaptive_contrast(
     n_opt: float,
     on_treatment: float = 1.0,
     on_control: float = -1.0,
+    null: float = 0.0,
     weights: Literal["precision", "units"] = "precision",
 ) -> AdaptiveContrast:
     """A contrast of two arms under a bandit, with an always-valid interval.
@@ -90,6 +91,7 @@ def adaptive_contrast(
         n_opt: units of both arms, at the first epoch's weights, at which the sequence is to be tightest.
         on_treatment: a_t; with a_c = 0, treatment's own mean.
         on_control: a_c; -1 + m and a_t = 1 is a relative margin m of a positive control.
+        null: the contrast that the p-values are of.
         weights: `precision`: h = w (1 - w), which is best where the contrast is the same in all epochs;
             `units`: h = 1, the contrast averaged over the units that came.
 
@@ -129,6 +131,7 @@ def adaptive_contrast(
     value, error = total / size, math.sqrt(variance) / size
     sequence = AsymptoticSequence(planned, alpha)
     low, high = sequence.interval(value, error, variance)
+    z = (value - null) / error
     return AdaptiveContrast(
         value=value,
         standard_error=error,
@@ -136,8 +139,8 @@ def adaptive_contrast(
         high=high,
         lower_bound=sequence.lower_bound(value, error, variance),
         upper_bound=sequence.upper_bound(value, error, variance),
-        p_value=anytime_p_value(sequence.log_e_value(value / error, variance)),
-        one_sided_p_value=anytime_p_value(sequence.one_sided_log_e_value(value / error, variance)),
+        p_value=anytime_p_value(sequence.log_e_value(z, variance)),
+        one_sided_p_value=anytime_p_value(sequence.one_sided_log_e_value(z, variance)),
         units=control.n + treatment.n,
         epochs=len(epochs),
     )
