@@ -9,6 +9,7 @@ import pytest
 from promptarena.definitions.checks import CheckKind, OutputCheck
 from promptarena.definitions.duel import Duel, load_duel, referenced_columns
 from promptarena.definitions.gate_rule import ConflictRule
+from promptarena.definitions.schema import schema
 from promptarena.errors import DefinitionError
 
 SHORT = """\
@@ -161,7 +162,7 @@ def test_declared_values_let_a_variant_have_any_name(tmp_path: Path) -> None:
     ("written", "kind", "negated", "title"),
     [
         ({"equals": "yes"}, CheckKind.EQUALS, False, "equals yes"),
-        ({"not-contains": ["a", "b"]}, CheckKind.CONTAINS, True, "not-contains a, b"),
+        ({"not-contains-any": ["a", "b"]}, CheckKind.CONTAINS_ANY, True, "not-contains-any a, b"),
         ({"equals": {"column": "expected"}}, CheckKind.EQUALS, False, "equals column expected"),
         ({"regex": "x" * 50}, CheckKind.REGEX, False, "regex " + "x" * 37 + "..."),
         ({"not-length": {"min": 2, "unit": "words"}}, CheckKind.LENGTH, True, "not-length at least 2 words"),
@@ -174,9 +175,44 @@ def test_declared_values_let_a_variant_have_any_name(tmp_path: Path) -> None:
         ({"json-schema": {"type": "object"}}, CheckKind.JSON_SCHEMA, False, "json-schema"),
         ({"json-schema": "file://s.json"}, CheckKind.JSON_SCHEMA, False, "json-schema s.json"),
         ({"contains": 911}, CheckKind.CONTAINS, False, "contains 911"),
-        ({"not-contains": [1, True, "x"]}, CheckKind.CONTAINS, True, "not-contains 1, true, x"),
+        ({"contains-all": [1, True, "x"]}, CheckKind.CONTAINS_ALL, False, "contains-all 1, true, x"),
         ({"regex": 42}, CheckKind.REGEX, False, "regex 42"),
         ({"name": "polite", "contains": "please"}, CheckKind.CONTAINS, False, "polite"),
+        ({"is-json": True}, CheckKind.IS_JSON, False, "is-json"),
+        ({"not-is-refusal": True}, CheckKind.IS_REFUSAL, True, "not-is-refusal"),
+        ({"starts-with": "Hi"}, CheckKind.STARTS_WITH, False, "starts-with Hi"),
+        (
+            {"levenshtein": {"to": {"column": "e"}, "max": 3}},
+            CheckKind.LEVENSHTEIN,
+            False,
+            "levenshtein at most 3 from column e",
+        ),
+        ({"not-pii-leak": True}, CheckKind.PII_LEAK, True, "not-pii-leak"),
+        ({"not-pii-leak": ["email", "ip"]}, CheckKind.PII_LEAK, True, "not-pii-leak email, ip"),
+        ({"latency": 1500}, CheckKind.LATENCY, False, "latency at most 1500"),
+        ({"cost": {"min": 0.1, "max": 0.5}}, CheckKind.COST, False, "cost at least 0.1 and at most 0.5"),
+        ({"finish-reason": ["stop", "length"]}, CheckKind.FINISH_REASON, False, "finish-reason stop, length"),
+        ({"tool-calls": "find"}, CheckKind.TOOL_CALLS, False, "tool-calls find"),
+        (
+            {"tool-calls": [{"name": "find", "arguments": {"id": 7}}, "send"]},
+            CheckKind.TOOL_CALLS,
+            False,
+            "tool-calls find, send",
+        ),
+        (
+            {"tool-calls": {"column": "t", "exactly": True}},
+            CheckKind.TOOL_CALLS,
+            False,
+            "tool-calls column t",
+        ),
+        ({"passes-tests": {"column": "tests"}}, CheckKind.PASSES_TESTS, False, "passes-tests column tests"),
+        ({"python": "support.checks:polite"}, CheckKind.PYTHON, False, "python support.checks:polite"),
+        (
+            {"contains": "x", "when": {"topic": ["a", "b"], "tier": 1}},
+            CheckKind.CONTAINS,
+            False,
+            "contains x where topic a, b; tier 1",
+        ),
     ],
 )
 def test_a_check_knows_its_kind_and_title(
@@ -204,6 +240,35 @@ def test_a_check_knows_its_kind_and_title(
         {"length": -1},
         {"length": 5, "ignore_case": True},
         {"equals": "a", "not-equals": "b"},
+        {"contains": ["a", "b"]},
+        {"contains-any": "a"},
+        {"contains-any": []},
+        {"contains-all": ["a", ""]},
+        {"starts-with": ""},
+        {"is-json": False},
+        {"not-is-refusal": "yes"},
+        {"levenshtein": "a"},
+        {"levenshtein": {"to": "a", "max": -1}},
+        {"levenshtein": {"to": "a", "max": 1.5}},
+        {"pii-leak": ["name"]},
+        {"pii-leak": []},
+        {"pii-leak": False},
+        {"latency": {}},
+        {"latency": -1},
+        {"latency": {"min": 5, "max": 4}},
+        {"cost": "cheap"},
+        {"tool-calls": []},
+        {"tool-calls": {"column": "a", "calls": ["b"]}},
+        {"pii-leak": {"allow": [{"colum": "a"}]}},
+        {"tool-calls": [{"arguments": {}}]},
+        {"tool-calls": [{"name": "a", "args": {}}]},
+        {"passes-tests": {"tests": "x", "k": 0}},
+        {"passes-tests": {"tests": "x", "language": "rust"}},
+        {"python": "checks.polite"},
+        {"python": "checks:a b"},
+        {"negated": True, "contains": "x"},
+        {"contains": None},
+        {"latency": 5, "ignore_case": True},
     ],
 )
 def test_a_check_that_makes_no_sense_is_refused(written: dict[str, object]) -> None:
@@ -212,5 +277,40 @@ def test_a_check_that_makes_no_sense_is_refused(written: dict[str, object]) -> N
 
 
 def test_columns_that_checks_refer_to_are_known_before_the_dataset_is_read(tmp_path: Path) -> None:
-    text = SHORT + "checks: [{equals: {column: answer}}, {not-contains: {column: trap}}, {contains: x}]\n"
-    assert referenced_columns(load(tmp_path, text)) == ("answer", "trap")
+    text = (
+        SHORT
+        + """\
+checks:
+  - {equals: {column: answer}}
+  - {not-contains: {column: trap}}
+  - {contains: x, when: {topic: late}}
+  - {levenshtein: {to: {column: answer}, max: 3}}
+  - {pii-leak: {allow: [shop@example.org, {column: question}]}}
+  - {tool-calls: {column: tools}}
+  - {passes-tests: {column: tests}}
+  - {python: {function: "a:b", columns: [policy]}}
+"""
+    )
+    columns = ("answer", "trap", "topic", "question", "tools", "tests", "policy")
+    assert referenced_columns(load(tmp_path, text)) == columns
+
+
+def test_every_kind_of_check_has_its_opposite_in_the_schema_and_its_mistakes_at_their_line(
+    tmp_path: Path,
+) -> None:
+    properties = schema("duel")["$defs"]["OutputCheck"]["properties"]
+    for kind in CheckKind:
+        assert {kind.value, f"not-{kind}"} <= properties.keys()
+    assert "negated" not in properties
+    text = (
+        SHORT
+        + """\
+checks:
+  - name: fast
+    not-latency: soon
+  - {not-tool-calls: [{nam: a}]}
+  - {not-starts-wth: a}
+  - {levenshtein: {max: 1, to: {colum: a}}}
+"""
+    )
+    assert [problem.split(" ")[0] for problem in told(tmp_path, text)] == ["9:18", "10:24", "11:6", "12:32"]

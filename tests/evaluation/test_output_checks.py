@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from promptarena.definitions.checks import OutputCheck
-from promptarena.errors import DefinitionError
-from promptarena.evaluation.checks import PreparedCheck, prepare_check
+from promptarena.errors import DefinitionError, UsageError
+from promptarena.evaluation.call_facts import UNKNOWN, CallFacts
+from promptarena.evaluation.checks import (
+    NO_POWERS,
+    CheckGaveUpError,
+    CheckPowers,
+    PreparedCheck,
+    prepare_check,
+)
 from promptarena.evaluation.dataset import Dataset
-from promptarena.evaluation.time_limit import TooSlowError
 
 PERSON = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
 CASES: list[tuple[dict[str, Any], str, bool]] = [
@@ -23,8 +30,34 @@ CASES: list[tuple[dict[str, Any], str, bool]] = [
     ({"contains": "refund"}, "a refund is due", True),
     ({"contains": "refund"}, "a Refund is due", False),
     ({"contains": "REFUND", "ignore_case": True}, "a Refund is due", True),
-    ({"contains": ["a", "b"]}, "ab", True),
-    ({"contains": ["a", "b"]}, "a", False),
+    ({"contains-all": ["a", "b"]}, "ab", True),
+    ({"contains-all": ["a", "b"]}, "a", False),
+    ({"contains-any": ["a", "b"]}, "cb", True),
+    ({"contains-any": ["a", "b"]}, "c", False),
+    ({"contains-any": ["A", "B"], "ignore_case": True}, "cb", True),
+    ({"contains-any": {"column": "keywords"}}, "a parcel", True),
+    ({"contains-all": {"column": "keywords"}}, "a parcel", False),
+    ({"contains-all": {"column": "keywords"}}, "a late parcel", True),
+    ({"starts-with": "Dear"}, "  Dear Ann", True),
+    ({"starts-with": "Dear"}, "Oh Dear", False),
+    ({"ends-with": "you."}, "Thank you.\n", True),
+    ({"ends-with": "YOU.", "ignore_case": True}, "Thank you.", True),
+    ({"ends-with": "you."}, "you. Bye", False),
+    ({"is-json": True}, '{"a": [1, null]}', True),
+    ({"is-json": True}, "Infinity", False),
+    ({"is-json": True}, "", False),
+    ({"levenshtein": {"to": "kitten", "max": 3}}, "sitting", True),
+    ({"levenshtein": {"to": "kitten", "max": 2}}, "sitting", False),
+    ({"levenshtein": {"to": {"column": "answer"}, "max": 1}}, "Pari", True),
+    ({"levenshtein": {"to": "ABC", "max": 0}, "ignore_case": True}, "abc", True),
+    ({"pii-leak": True}, "Mail ann@example.org.", True),
+    ({"pii-leak": True}, "Your order 12345678 left on 2026-01-02.", False),
+    ({"pii-leak": ["phone"]}, "Mail ann@example.org.", False),
+    ({"pii-leak": {"allow": ["help@shop.example"]}}, "Mail help@shop.example.", False),
+    ({"pii-leak": {"allow": ["help@shop.example"]}}, "Mail help@shop.example or bob@shop.example.", True),
+    ({"pii-leak": {"allow": [{"column": "question"}]}}, "We write to Ann@example.org.", False),
+    ({"contains": "Paris", "when": {"topic": "geo"}}, "Paris", True),
+    ({"contains": "Paris", "when": {"topic": ["geo", "x"]}}, "London", False),
     ({"contains": {"column": "answer"}}, "It is Paris.", True),
     ({"regex": r"\d{3}"}, "call 911", True),
     ({"regex": r"^\d{3}$"}, "call 911", False),
@@ -43,9 +76,20 @@ CASES: list[tuple[dict[str, Any], str, bool]] = [
 ]
 
 
-def prepared(written: dict[str, Any], folder: Path = Path()) -> PreparedCheck:
-    dataset = Dataset(Path("d.csv"), {"1": 0, "2": 1}, {"answer": ["Paris", None]})
-    return prepare_check(OutputCheck.model_validate(written), dataset, folder)
+def prepared(
+    written: dict[str, Any], folder: Path = Path(), powers: CheckPowers = NO_POWERS
+) -> PreparedCheck:
+    columns: dict[str, list[str | None]] = {
+        "answer": ["Paris", None],
+        "keywords": ["parcel, late", ""],
+        "question": ["I am ann@example.org", None],
+        "topic": ['["geo", "capitals"]', "other"],
+        "tools": ["find_order, send_mail", "[{"],
+        "none": ["[]", "x"],
+        "tests": ["assert f(2) == 4", None],
+    }
+    dataset = Dataset(Path("d.csv"), {"1": 0, "2": 1}, columns)
+    return prepare_check(OutputCheck.model_validate(written), dataset, folder, powers)
 
 
 @pytest.mark.parametrize(("written", "output", "passes"), CASES)
@@ -53,22 +97,124 @@ def test_a_check_passes_what_it_says(written: dict[str, Any], output: str, passe
     assert prepared(written).passes(output, 0) is passes
 
 
-@pytest.mark.parametrize(
-    ("written", "output", "passes"), [case for case in CASES if not isinstance(case[0].get("contains"), list)]
-)
+@pytest.mark.parametrize(("written", "output", "passes"), CASES)
 def test_not_turns_the_answer(written: dict[str, Any], output: str, passes: bool) -> None:
-    negated = {name if name == "ignore_case" else f"not-{name}": value for name, value in written.items()}
+    options = ("ignore_case", "when")
+    negated = {name if name in options else f"not-{name}": value for name, value in written.items()}
     assert prepared(negated).passes(output, 0) is not passes
 
 
-def test_not_contains_a_list_means_none_of_it() -> None:
-    check = prepared({"not-contains": ["sorry", "as an AI"]})
+def test_not_contains_any_means_none_and_not_contains_all_not_every_one() -> None:
+    every = prepared({"not-contains-all": ["sorry", "as an AI"]})
+    assert [every.passes(text, 0) for text in ("fine", "sorry", "sorry, as an AI")] == [True, True, False]
+    check = prepared({"not-contains-any": ["sorry", "as an AI"]})
     assert [check.passes(text, 0) for text in ("fine", "sorry", "sorry, as an AI")] == [True, False, False]
 
 
-@pytest.mark.parametrize("name", ["equals", "not-equals", "contains", "not-contains"])
-def test_a_case_without_the_value_is_neither_passed_nor_failed(name: str) -> None:
-    assert prepared({name: {"column": "answer"}}).passes("Paris", 1) is None
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"equals": {"column": "answer"}},
+        {"not-equals": {"column": "answer"}},
+        {"contains": {"column": "answer"}},
+        {"not-contains": {"column": "answer"}},
+        {"not-contains-any": {"column": "keywords"}},
+        {"starts-with": {"column": "answer"}},
+        {"not-levenshtein": {"to": {"column": "answer"}, "max": 1}},
+        {"contains": "x", "when": {"topic": "geo"}},
+        {"not-contains": "x", "when": {"topic": "geo"}},
+    ],
+)
+def test_a_case_without_the_value_is_neither_passed_nor_failed(written: dict[str, Any]) -> None:
+    assert prepared(written).passes("Paris", 1) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "facts", "passes"),
+    [
+        ({"latency": 1000}, CallFacts(latency_ms=1000.0), True),
+        ({"latency": 1000}, CallFacts(latency_ms=1000.5), False),
+        ({"not-latency": {"min": 5}}, CallFacts(latency_ms=4.0), True),
+        ({"ttft": 200}, CallFacts(ttft_ms=150.0), True),
+        ({"cost": 0.01}, CallFacts(cost_usd=0.02), False),
+        ({"finish-reason": "stop"}, CallFacts(finish_reason="stop"), True),
+        ({"not-finish-reason": ["length", "content_filter"]}, CallFacts(finish_reason="length"), False),
+        ({"is-refusal": True}, CallFacts(finish_reason="content_filter"), True),
+        ({"tool-calls": "find"}, CallFacts(tool_calls=()), False),
+        ({"not-tool-calls": "find"}, CallFacts(tool_calls=()), True),
+        ({"tool-calls": {"column": "tools"}}, CallFacts(tool_calls=({"name": "find_order"},)), False),
+        ({"tool-calls": {"column": "none", "exactly": True}}, CallFacts(tool_calls=()), True),
+        (
+            {"tool-calls": {"column": "none", "exactly": True}},
+            CallFacts(tool_calls=({"name": "a"},)),
+            False,
+        ),
+        ({"tool-calls": {"column": "none"}}, CallFacts(tool_calls=()), None),
+    ],
+)
+def test_a_check_of_the_call_looks_at_its_facts(
+    written: dict[str, Any], facts: CallFacts, passes: bool | None
+) -> None:
+    assert prepared(written).passes("", 0, facts) is passes
+
+
+@pytest.mark.parametrize("name", ["latency", "ttft", "cost", "finish-reason", "tool-calls"])
+def test_a_fact_that_nobody_noted_is_neither_passed_nor_failed(name: str) -> None:
+    value = {"finish-reason": "stop", "tool-calls": "find"}.get(name, 5)
+    for written in (name, f"not-{name}"):
+        assert prepared({written: value}).passes("text", 0, UNKNOWN) is None
+
+
+def test_expected_tool_calls_that_cannot_be_read_are_told_of() -> None:
+    with pytest.raises(CheckGaveUpError, match="expected tool calls of a case cannot be read"):
+        prepared({"tool-calls": {"column": "tools"}}).passes("", 1, CallFacts(tool_calls=()))
+
+
+def test_a_function_is_called_with_the_output_and_the_named_columns() -> None:
+    seen: list[tuple[str, dict[str, str | None]]] = []
+
+    def polite(output: str, case: dict[str, str | None]) -> bool | None:
+        seen.append((output, case))
+        return None if case["answer"] is None else "please" in output
+
+    powers = CheckPowers(hook={"checks:polite": polite}.__getitem__)
+    check = prepared({"python": {"function": "checks:polite", "columns": "answer"}}, powers=powers)
+    assert [check.passes("please", 0), check.passes("no", 0), check.passes("please", 1)] == [
+        True,
+        False,
+        None,
+    ]
+    assert seen[0] == ("please", {"answer": "Paris"})
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda _output, _case: 0.7, "said 0.7; True, False or None is wanted"),
+        (lambda _output, _case: 1 // 0, "raised ZeroDivisionError"),
+        (lambda _output: True, "raised TypeError"),
+    ],
+)
+def test_a_function_that_fails_or_says_something_else_is_given_up(function: Any, said: str) -> None:
+    check = prepared({"python": "a:b"}, powers=CheckPowers(hook=lambda _name: function))
+    with pytest.raises(CheckGaveUpError, match=said):
+        check.passes("x", 0)
+
+
+def test_a_function_without_a_project_that_allows_it_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"an arena\.yaml allow-lists functions"):
+        prepared({"python": "os:getcwd"})
+
+
+def test_code_runs_in_a_sandbox_or_not_at_all_unless_it_is_allowed() -> None:
+    written = {"passes-tests": {"column": "tests"}}
+    check = prepared(written, powers=CheckPowers(allow_code=True))
+    fenced = "Here it is:\n```python\ndef f(x):\n    return x * 2\n```"
+    assert [check.passes(fenced, 0), check.passes("f = 3", 0), check.passes(fenced, 1)] == [True, False, None]
+    assert check.k == (1,)
+    if shutil.which("bwrap") is None:
+        with pytest.raises(UsageError, match="--allow-code"):
+            prepared(written)
 
 
 def test_a_schema_is_read_from_a_file_beside_the_definition(tmp_path: Path) -> None:
@@ -102,5 +248,5 @@ def test_a_schema_is_never_fetched() -> None:
 
 @pytest.mark.parametrize("written", [{"regex": r"(a+)+$"}, {"json-schema": {"pattern": r"(a+)+$"}}])
 def test_a_pattern_without_end_is_given_up(written: dict[str, Any]) -> None:
-    with pytest.raises(TooSlowError):
+    with pytest.raises(CheckGaveUpError, match="takes too long on this output"):
         prepared(written).passes('"' + "a" * 60 + 'b"', 0)

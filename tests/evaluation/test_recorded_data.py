@@ -129,6 +129,47 @@ def test_null_and_absent_outputs_are_missing_and_an_empty_one_is_an_output(tmp_p
     assert results.tolist() == [[MISSING, PASSED, MISSING]]
 
 
+def test_what_is_known_of_a_call_stands_in_columns_of_its_name_and_what_is_not_known_fails_nothing(
+    tmp_path: Path,
+) -> None:
+    calls = '[{"name": "find"}]'
+    content = (
+        f'{{"id": 1, "output": "a", "latency_ms": 900, "cost_usd": "0.5", "tool_calls": {calls}}}\n'
+        f'{{"id": 2, "output": "a", "latency_ms": "1100", "finish_reason": "length", "tool_calls": "[]"}}\n'
+        f'{{"id": 3, "output": "a", "latency_ms": null, "tool_calls": ""}}\n'
+    )
+    checks: list[dict[str, Any]] = [
+        {"latency": 1000},
+        {"cost": 1},
+        {"not-finish-reason": "length"},
+        {"tool-calls": "find"},
+    ]
+    results, _ = outputs(tmp_path, content, *checks)
+    assert results.tolist() == [
+        [PASSED, FAILED, NOT_APPLICABLE],
+        [PASSED, NOT_APPLICABLE, NOT_APPLICABLE],
+        [NOT_APPLICABLE, FAILED, NOT_APPLICABLE],
+        [PASSED, FAILED, NOT_APPLICABLE],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ('"latency_ms": "fast"', "o.jsonl:1 (latency_ms): Expected a number of 0 or more; found 'fast'."),
+        ('"cost_usd": -1', "o.jsonl:1 (cost_usd): Expected a number of 0 or more; found '-1'."),
+        ('"ttft_ms": [1]', "o.jsonl:1 (ttft_ms): Expected a number of 0 or more; found [1]."),
+        ('"tool_calls": "find("', "o.jsonl:1 (tool_calls): Tool calls are a list of mappings"),
+        ('"tool_calls": ["find"]', "o.jsonl:1 (tool_calls): Tool calls are a list of mappings"),
+    ],
+)
+def test_what_is_no_such_fact_is_told(tmp_path: Path, cell: str, said: str) -> None:
+    with pytest.raises(DataError) as caught:
+        outputs(tmp_path, f'{{"id": 1, "output": "a", {cell}}}\n', {"latency": 1})
+    [found] = [text.removeprefix(f"{tmp_path}/") for text in map(str, caught.value.problems)]
+    assert found.startswith(said)
+
+
 def test_one_file_may_hold_the_outputs_of_several_variants(tmp_path: Path) -> None:
     content = "id,who,output\n1,a,long text\n1,b,x\n2,b,y\n"
     results, without = outputs(tmp_path, content, {"length": 1}, name="o.csv", where={"who": ("b",)})

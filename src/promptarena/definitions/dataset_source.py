@@ -10,9 +10,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from promptarena.definitions.cell import Texts
 from promptarena.definitions.frozen import mistake
 from promptarena.definitions.prompt_template import PromptTemplate
-from promptarena.definitions.table_source import TableSource, Texts
+from promptarena.definitions.table_source import TableSource
 
 __all__ = ["DatasetSource"]
 

@@ -20,7 +20,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from promptarena.definitions.checks import ColumnValue, OutputCheck
+from promptarena.definitions.checks import OutputCheck
 from promptarena.definitions.dataset_source import DatasetSource
 from promptarena.definitions.document import read_document
 from promptarena.definitions.duel_judge import JudgeSetting, check_judged_dataset, read_judge
@@ -203,8 +203,7 @@ def _check_gate(duel: Duel, mistakes: Mistakes) -> None:
 
 def referenced_columns(duel: Duel) -> tuple[str, ...]:
     """The columns of the dataset that checks refer to."""
-    values = (check.value for check in duel.checks)
-    return tuple(dict.fromkeys(value.column for value in values if isinstance(value, ColumnValue)))
+    return tuple(dict.fromkeys(column for check in duel.checks for column in check.columns))
 
 
 def referenced_files(duel: Duel, folder: Path) -> tuple[Path, ...]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pydantic import model_validator
 
+from promptarena.definitions.cell import Texts
 from promptarena.definitions.frozen import Frozen, mistake
-from promptarena.definitions.table_source import TableSource, Texts
+from promptarena.definitions.table_source import TableSource
 
 __all__ = ["Judge", "RecordedVerdicts", "VerdictValues"]
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from promptarena.definitions.checks import Text
+from promptarena.definitions.cell import Texts
 from promptarena.definitions.frozen import Shorthand
 
 __all__ = ["TableSource", "Texts"]
-
-
-def _as_list(written: Any) -> Any:
-    return written if isinstance(written, list | tuple) else (written,)
-
-
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_as_list)]
-"""One text or a list of them."""
 
 
 class TableSource(Shorthand):

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from promptarena.definitions.checks import as_text
+from promptarena.definitions.cell import as_text
 from promptarena.definitions.dataset_source import DatasetSource
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.table import Row, content_of, read_rows
 from promptarena.evaluation.templates import Message, PreparedTemplate, RenderError, prepare_template
 
-__all__ = ["Case", "read_cases"]
+__all__ = ["Case", "read_cases", "texts_in"]
 
 _DOCUMENT_TEXTS: Final = ("text", "content", "page_content")
 """Keys under which retrieval libraries hold a document's text."""
@@ -109,7 +109,7 @@ class _CaseReader:
             variables=values,
             context=_documents(values.get(source.context)) if source.context else (),
             reference=content_of(values.get(source.reference)) if source.reference else None,
-            tags=_tags(values.get(source.tags)) if source.tags else (),
+            tags=texts_in(values.get(source.tags)) if source.tags else (),
             segments=_segments(values, source.segments),
             weight=weight,
         )
@@ -177,8 +177,8 @@ def _structure(value: Any) -> Any:
             read = json.loads(value)
         except (ValueError, RecursionError):
             return value
-        # A text such as "[1]" or "[sic]" stays text: only messages and documents are meant.
-        return read if read and all(isinstance(item, dict | str) for item in read) else value
+        # A text such as "[1]" or "[sic]" stays text: lists of messages, documents and texts are meant.
+        return read if any(isinstance(item, dict | str) for item in read) else value
     return value
 
 
@@ -209,11 +209,21 @@ def _document(value: Any) -> str | None:
     return content_of(value)
 
 
-def _tags(value: Any) -> tuple[str, ...]:
+def texts_in(value: Any, *, apart: bool = True) -> tuple[str, ...]:
+    """The texts of a cell, each once: of a list, or of a text with commas between.
+
+    >>> texts_in("late, parcel"), texts_in('["late, very", 7]'), texts_in("late, parcel", apart=False)
+    (('late', 'parcel'), ('late, very', '7'), ('late, parcel',))
+
+    Args:
+        value: the cell.
+        apart: whether a comma parts a text.
+    """
     found = _structure(value)
-    written = found if isinstance(found, list) else (content_of(found) or "").split(",")
-    tags = (str(as_text(content_of(tag) or "")) for tag in written)
-    return tuple(dict.fromkeys(tag for tag in tags if tag))
+    whole = content_of(found) or ""
+    written = found if isinstance(found, list) else whole.split(",") if apart else [whole]
+    texts = (str(as_text(content_of(text) or "")) for text in written)
+    return tuple(dict.fromkeys(text for text in texts if text))
 
 
 def _segments(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:

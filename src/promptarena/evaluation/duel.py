@@ -12,7 +12,7 @@ from promptarena.definitions.clock import Clock, SystemClock
 from promptarena.definitions.duel import Duel, load_duel, referenced_columns
 from promptarena.definitions.duel_readout import DuelReadout, Gate
 from promptarena.evaluation.check_rates import CheckResults, Codes, check_readout
-from promptarena.evaluation.checks import prepare_check
+from promptarena.evaluation.checks import NO_POWERS, CheckPowers, prepare_check
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset, load_dataset
 from promptarena.evaluation.gate import decide_gate
@@ -29,7 +29,9 @@ _STAYED_SEALED: Final = (
 )
 
 
-def run_duel(path: Path, *, open_holdout: bool = False, clock: Clock | None = None) -> DuelReadout:
+def run_duel(
+    path: Path, *, open_holdout: bool = False, clock: Clock | None = None, powers: CheckPowers = NO_POWERS
+) -> DuelReadout:
     """Read a duel's definition and its recorded data, and say who won.
 
     Memory grows with cases x (variants + checks) and with verdicts, not with the length of the texts.
@@ -39,6 +41,7 @@ def run_duel(path: Path, *, open_holdout: bool = False, clock: Clock | None = No
         open_holdout: where a holdout is declared, take its cases, and them alone, and let the gate decide; it
             is counted. Without it the gate of such a definition stays unanswered.
         clock: for the record of openings.
+        powers: what checks may do besides reading.
 
     Raises:
         DefinitionError: every mistake of the definition.
@@ -49,7 +52,7 @@ def run_duel(path: Path, *, open_holdout: bool = False, clock: Clock | None = No
     sealed = open_holdout and duel.dataset.holdout is not None
     dataset = load_dataset(duel.dataset, folder, referenced_columns(duel), sealed=sealed)
     problems = DataProblems()
-    checks, notes = _check_all(duel, dataset, folder, problems)
+    checks, notes = _check_all(duel, dataset, folder, problems, powers)
     verdicts = None
     if duel.recorded is not None:
         verdicts = load_verdicts(duel.recorded.recorded, folder, dataset, list(duel.variants), problems)
@@ -65,10 +68,10 @@ def run_duel(path: Path, *, open_holdout: bool = False, clock: Clock | None = No
 
 
 def _check_all(
-    duel: Duel, dataset: Dataset, folder: Path, problems: DataProblems
+    duel: Duel, dataset: Dataset, folder: Path, problems: DataProblems, powers: CheckPowers
 ) -> tuple[dict[str, CheckResults], list[str]]:
     """Results by check and variant; notes on what is missing."""
-    checks = [prepare_check(check, dataset, folder) for check in duel.checks]
+    checks = [prepare_check(check, dataset, folder, powers) for check in duel.checks]
     results: dict[str, dict[str, Codes]] = {check.title: {} for check in checks}
     notes: list[str] = []
     for name, variant in duel.variants.items():
@@ -82,7 +85,9 @@ def _check_all(
     for title, by_variant in results.items():
         skipped = max((int((codes == NOT_APPLICABLE).sum()) for codes in by_variant.values()), default=0)
         if skipped:
-            notes.append(f"{skipped:,} cases lack the value that the check {title!r} compares with")
+            notes.append(
+                f"the check {title!r} does not apply to {skipped:,} cases, or what it looks at is not known"
+            )
     return dict(results), notes
 
 

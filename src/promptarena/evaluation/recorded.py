@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promptarena.definitions.checks import as_text
+from promptarena.definitions.cell import as_text
 from promptarena.definitions.duel import OutputsSource
 from promptarena.definitions.recorded_judge import RecordedVerdicts
 from promptarena.definitions.suggestion import did_you_mean, listed
-from promptarena.evaluation.checks import PreparedCheck
+from promptarena.evaluation.call_facts import CallFacts
+from promptarena.evaluation.checks import CheckGaveUpError, PreparedCheck
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset
 from promptarena.evaluation.table import Row, content_of, read_rows
-from promptarena.evaluation.time_limit import TooSlowError
 
 __all__ = ["FAILED", "MISSING", "NOT_APPLICABLE", "PASSED", "Verdicts", "check_outputs", "load_verdicts"]
 
@@ -28,7 +31,7 @@ FAILED, PASSED = 0, 1
 MISSING = -1
 """No output."""
 NOT_APPLICABLE = -2
-"""The dataset lacks what this case's output would be compared with."""
+"""The check is not of this case, or what it looks at is not known: an expected value, a fact of the call."""
 
 
 def check_outputs(
@@ -47,7 +50,7 @@ def check_outputs(
     results = np.full((len(checks), len(dataset)), MISSING, dtype=np.int8)
     lines: dict[int, int] = {}
     without = len(dataset)
-    slow: set[str] = set()
+    given_up: set[str] = set()
     for row in read_rows(source, path, problems, [source.output]):
         case = _case_of(row, dataset, path, source.id, problems)
         if case is None:
@@ -66,19 +69,15 @@ def check_outputs(
         if output is None:
             continue
         without -= 1
+        facts = _facts(row, path, problems)
         for number, check in enumerate(checks):
-            if check.title in slow:
+            if check.title in given_up:
                 continue
             try:
-                passed = check.passes(output, case)
-            except TooSlowError:
-                slow.add(check.title)
-                problems.add(
-                    path,
-                    f"The check {check.title!r} was given up: its pattern takes too long on this output.",
-                    line=row.line,
-                    hint="Avoid repeats within repeats, such as (a+)+, in the pattern.",
-                )
+                passed = check.passes(output, case, facts)
+            except CheckGaveUpError as error:
+                given_up.add(check.title)
+                problems.add(path, str(error), line=row.line, hint=error.hint)
             else:
                 results[number, case] = NOT_APPLICABLE if passed is None else int(passed)
     return results, without
@@ -210,6 +209,49 @@ class _VerdictReader:
                 hint=hint or "Other variants' verdicts are left out with `where`.",
             )
         return number
+
+
+def _facts(row: Row, path: Path, problems: DataProblems) -> CallFacts:
+    """What a row says of the call in columns of the facts' own names; what is no such value is noted."""
+    amounts: dict[str, float | None] = {}
+    for name in ("latency_ms", "ttft_ms", "cost_usd"):
+        written = as_text(row.values.get(name))
+        try:
+            amounts[name] = float(written) if written else None
+        except (TypeError, ValueError):
+            amounts[name] = math.nan
+        if not 0 <= (amounts[name] or 0) < math.inf:
+            amounts[name] = None
+            problems.add(
+                path, f"Expected a number of 0 or more; found {written!r:.60}.", line=row.line, field=name
+            )
+    reason = as_text(row.values.get("finish_reason"))
+    return CallFacts(
+        **amounts,
+        finish_reason=reason if isinstance(reason, str) and reason else None,
+        tool_calls=_tool_calls(row, path, problems),
+    )
+
+
+def _tool_calls(row: Row, path: Path, problems: DataProblems) -> tuple[Mapping[str, Any], ...] | None:
+    written = row.values.get("tool_calls")
+    if written is None or written == "":
+        return None
+    found = written
+    if isinstance(written, str):
+        try:
+            found = json.loads(written)
+        except (ValueError, RecursionError):
+            found = None
+    if isinstance(found, list) and all(isinstance(call, dict) for call in found):
+        return tuple(found)
+    problems.add(
+        path,
+        f"Tool calls are a list of mappings, as providers give them; found {written!r:.60}.",
+        line=row.line,
+        field="tool_calls",
+    )
+    return None
 
 
 def _case_of(row: Row, dataset: Dataset, path: Path, column: str, problems: DataProblems) -> int | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from promptarena.definitions.checks import as_text
+from promptarena.definitions.cell import as_text
 from promptarena.definitions.suggestion import did_you_mean, listed
 from promptarena.definitions.table_source import TableSource
 from promptarena.evaluation.data_problems import DataProblems

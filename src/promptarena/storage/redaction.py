@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from functools import partial
 from ipaddress import ip_address
 from typing import Any, Final
 
-__all__ = ["REDACTIONS", "is_card_number", "is_iban", "redact_text", "redacted"]
+__all__ = ["REDACTIONS", "is_card_number", "is_iban", "personal_data", "redact_text", "redacted"]
+
+Put = Callable[[str], str]
+"""What to put in the place of what was found."""
 
 # The part before the sign is at most 64 characters long (RFC 5321, 4.5.3.1.1), which also bounds the search.
 _EMAIL: Final = re.compile(
@@ -75,8 +79,29 @@ def redact_text(text: str, what: Collection[str]) -> str:
     """
     for sort, replace in _REPLACE.items():
         if sort in what:
-            text = replace(text)
+            text = replace(text, partial(_marked, sort))
     return text
+
+
+def _marked(sort: str, _found: str) -> str:
+    return f"[{sort}]"
+
+
+def personal_data(text: str) -> list[tuple[str, str]]:
+    """What of these sorts stands in a text: its sort and itself, sort by sort.
+
+    >>> personal_data("Mail ann@example.org or call +44 20 7946 0958.")
+    [('email', 'ann@example.org'), ('phone', '+44 20 7946 0958')]
+    """
+    seen: list[tuple[str, str]] = []
+    for sort, replace in _REPLACE.items():
+
+        def put(found: str, sort: str = sort) -> str:
+            seen.append((sort, found))
+            return f"[{sort}]"
+
+        text = replace(text, put)
+    return seen
 
 
 def redacted(value: Any, what: Collection[str]) -> Any:
@@ -97,11 +122,15 @@ def redacted(value: Any, what: Collection[str]) -> Any:
     return value
 
 
-def _cards(text: str) -> str:
-    return _DIGITS.sub(lambda found: _cards_among(found[0]), text)
+def _emails(text: str, put: Put) -> str:
+    return _EMAIL.sub(lambda found: put(found[0]), text) if "@" in text else text
 
 
-def _cards_among(run: str) -> str:
+def _cards(text: str, put: Put) -> str:
+    return _DIGITS.sub(lambda found: _cards_among(found[0], put), text)
+
+
+def _cards_among(run: str, put: Put) -> str:
     """Of groups of digits, those together that make a card number: a date may stand beside it."""
     parts = re.split(r"(\D)", run)  # groups at even places, what parts them at odd ones
     for first in range(0, len(parts), 2):
@@ -112,35 +141,36 @@ def _cards_among(run: str) -> str:
                 break
             if is_card_number(number):
                 before, after = "".join(parts[:first]), "".join(parts[last + 1 :])
-                return f"{before}[card]{after[:1]}{_cards_among(after[1:])}"
+                here = put("".join(parts[first : last + 1]))
+                return f"{before}{here}{after[:1]}{_cards_among(after[1:], put)}"
     return run
 
 
-def _ibans(text: str) -> str:
-    return _IBAN.sub(lambda found: "[iban]" if is_iban(found[0]) else found[0], text)
+def _ibans(text: str, put: Put) -> str:
+    return _IBAN.sub(lambda found: put(found[0]) if is_iban(found[0]) else found[0], text)
 
 
-def _ips(text: str) -> str:
+def _ips(text: str, put: Put) -> str:
     def replace(found: re.Match[str]) -> str:
         try:
             ip_address(found[0])
         except ValueError:
             return found[0]
-        return "[ip]"
+        return put(found[0])
 
     return _IP.sub(replace, text)
 
 
-def _phones(text: str) -> str:
+def _phones(text: str, put: Put) -> str:
     def replace(found: re.Match[str]) -> str:
         digits = sum(character.isdigit() for character in found[0])
-        return "[phone]" if digits in _DIGITS_OF_A_PHONE else found[0]
+        return put(found[0]) if digits in _DIGITS_OF_A_PHONE else found[0]
 
     return _PHONE.sub(replace, text)
 
 
-_REPLACE: Final[dict[str, Callable[[str], str]]] = {
-    "email": lambda text: _EMAIL.sub("[email]", text) if "@" in text else text,
+_REPLACE: Final[dict[str, Callable[[str, Put], str]]] = {
+    "email": _emails,
     "iban": _ibans,
     "ip": _ips,
     "card": _cards,
