@@ -13,7 +13,7 @@ from promptarena.definitions.metric import Better, MetricKind
 from promptarena.definitions.quantities import Margin, parse_share
 from promptarena.errors import Location, Problem, UsageError
 
-__all__ = ["request_from_definition", "request_from_flags"]
+__all__ = ["numbers", "request_from_definition", "request_from_flags", "signed_margin"]
 
 _Written = TypeVar("_Written")
 _Read = TypeVar("_Read")
@@ -78,13 +78,13 @@ def request_from_flags(
             problems.append(Problem(f"{error}.", Location(field=FLAGS[name])))
             return None
 
-    size = read("mde", mde, _signed_margin)
+    size = read("mde", mde, signed_margin)
     shares = read("allocation", allocation, _allocation)
     limit = read("margin", margin, _margin)
     fractions = read("looks", looks, _looks)
     family = read("spending", spending, _spending)
-    supplied = read("critical_z", critical_z, _numbers)
-    daily = read("daily_units", daily_units, lambda text: _numbers(str(text)))
+    supplied = read("critical_z", critical_z, numbers)
+    daily = read("daily_units", daily_units, lambda text: numbers(str(text)))
     side = read("better", better, _better)
     counted = variants or (len(shares[1]) if shares else 2)
     if problems or family is None or side is None or fractions is None:
@@ -126,14 +126,18 @@ def request_from_definition(path: Path, *, daily_units: str | float | None = Non
         UsageError: its design lacks what sizing needs, or `daily_units` cannot be read.
     """
     try:
-        daily = None if daily_units is None else _numbers(str(daily_units))
+        daily = None if daily_units is None else numbers(str(daily_units))
     except ValueError as error:
         raise UsageError(f"{error}.", where=Location(field=FLAGS["daily_units"])) from None
     return PlanRequest.from_analysis_plan(load_experiment(path).analysis_plan(), daily_units=daily)
 
 
-def _signed_margin(written: object) -> tuple[Margin, bool]:
-    """The size, and whether it is a fall."""
+def signed_margin(written: object) -> tuple[Margin, bool]:
+    """The size of an effect as it is written (`0.05`, `-8%`), and whether it is a fall.
+
+    Raises:
+        ValueError: it is neither a number nor a percentage.
+    """
     text = str(written).strip()
     falls = text.startswith("-")
     unsigned = text.lstrip("+-")
@@ -144,7 +148,7 @@ def _signed_margin(written: object) -> tuple[Margin, bool]:
 
 
 def _margin(written: object) -> Margin:
-    size, negative = _signed_margin(written)
+    size, negative = signed_margin(written)
     if negative:
         raise ValueError(
             f"{written!r} is not a margin: it says how much worse is accepted, so it is positive"
@@ -164,7 +168,12 @@ def _better(text: str) -> Better:
     return Better(text)
 
 
-def _numbers(text: str) -> tuple[float, ...]:
+def numbers(text: str) -> tuple[float, ...]:
+    """Numbers with commas between them.
+
+    Raises:
+        ValueError: something else is written.
+    """
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:

@@ -24,6 +24,7 @@ from promptarena.cli import (
     readout,
     reallocate,
     schema,
+    simulate,
     standing,
 )
 from promptarena.cli.failures import report_exit, report_failure
@@ -52,6 +53,7 @@ for register in (
     init.register,
     schema.register,
     plan.register,
+    simulate.register,
     analyze.register,
     duel.register,
     calibrate.register,

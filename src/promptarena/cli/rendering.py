@@ -17,9 +17,17 @@ if TYPE_CHECKING:
     from promptarena.definitions.calibration_readout import CalibrationReadout
     from promptarena.definitions.duel_readout import DuelReadout
     from promptarena.definitions.readout import Readout
+    from promptarena.definitions.simulated import Simulation
     from promptarena.reporting.outlines import Report
 
-__all__ = ["refuse_overwriting", "render_calibration", "render_duel", "render_plan", "render_readout"]
+__all__ = [
+    "refuse_overwriting",
+    "render_calibration",
+    "render_duel",
+    "render_plan",
+    "render_readout",
+    "render_simulation",
+]
 
 _VERDICT_STATUS: Final = {"ship": 0, "harmful": 1, "hold": 1, "continue": 3, "invalid": 4}
 _GATE_STATUS: Final = {"pass": 0, "fail": 1, "inconclusive": 3, "invalid": 4}
@@ -85,6 +93,13 @@ def render_calibration(
 def render_plan(plan: Plan, *, as_json: bool) -> None:
     """Render a plan."""
     _render(plan, as_json=as_json, html=None, markdown=None)
+
+
+def render_simulation(
+    simulation: Simulation, *, as_json: bool, html: Path | None, markdown: Path | None
+) -> None:
+    """Render a simulation."""
+    _render(simulation, as_json=as_json, html=html, markdown=markdown)
 
 
 def _render(report: Report, *, as_json: bool, html: Path | None, markdown: Path | None) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from promptarena.definitions.calibration_readout import CalibrationReadout
 from promptarena.definitions.duel_readout import DuelReadout
 from promptarena.definitions.readout import Readout
+from promptarena.definitions.simulated import Simulation
 from promptarena.reporting.calibration_outline import outline_calibration
 from promptarena.reporting.charts import Chart
 from promptarena.reporting.duel_charts import duel_charts
@@ -15,13 +16,14 @@ from promptarena.reporting.outline import Outline
 from promptarena.reporting.plan_outline import outline_plan
 from promptarena.reporting.readout_charts import readout_charts
 from promptarena.reporting.readout_outline import outline_readout
+from promptarena.reporting.simulation_outline import outline_simulation
 
 if TYPE_CHECKING:  # a plan's module brings numpy and scipy, which a readout's text does not need
     from promptarena.analysis.plan import Plan
 
 __all__ = ["Report", "charts", "outline"]
 
-Report: TypeAlias = "Readout | DuelReadout | CalibrationReadout | Plan"
+Report: TypeAlias = "Readout | DuelReadout | CalibrationReadout | Simulation | Plan"
 
 
 def outline(report: Report) -> Outline:
@@ -32,11 +34,13 @@ def outline(report: Report) -> Outline:
         return outline_duel(report)
     if isinstance(report, CalibrationReadout):
         return outline_calibration(report)
+    if isinstance(report, Simulation):
+        return outline_simulation(report)
     return outline_plan(report)
 
 
 def charts(report: Report) -> dict[str, Chart]:
-    """The charts of a report, by the key of the section they belong to; plans and calibrations have none.
+    """The charts of a report, by the key of the section they belong to; only readouts and duels have some.
 
     Raises:
         MissingExtraError: altair is not installed.

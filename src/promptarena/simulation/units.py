@@ -1,0 +1,184 @@
+"""The units of one simulated experiment: when each came, which variant it met, and what was seen of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptarena.definitions.metric import Absence, MetricKind
+from promptarena.simulation.assumptions import CALLS, Assumed, is_flag
+
+__all__ = ["SEGMENT_SHARES", "Facts", "Population", "Units", "draw_units", "drawing_order"]
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+SEGMENT_SHARES: Final = {"a": 0.5, "b": 0.3, "c": 0.2}
+"""The values of every segment, and how many units have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Whom the experiment meets."""
+
+    assumed: tuple[Assumed, ...]
+    """The primary first."""
+    shares: tuple[float, ...]
+    """Of the units, one a variant, control first."""
+    daily: tuple[float, ...]
+    """Units that are expected to come, by day of the week."""
+    days: int
+    segments: tuple[str, ...]
+    correlation: float
+    """Of every covariate with its metric."""
+    missing: float
+    """The share of units without a value of a metric whose absence is `missing`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was seen on one metric, one entry a unit."""
+
+    values: Floats
+    """Shape (n,); of a ratio its numerators. NaN nowhere: where nothing was seen there is any number."""
+    over: Floats | None
+    """Denominators of a ratio."""
+    covariate: Floats | None
+    seen: NDArray[np.bool_] | None
+    """`None`: of every unit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Everybody who came, in the order of their days."""
+
+    day: Integers
+    """Shape (n,), from 0."""
+    variant: Integers
+    """Index of the variant, control 0."""
+    segments: Mapping[str, Integers]
+    """Index of the value in `SEGMENT_SHARES`."""
+    facts: Mapping[str, Facts]
+    """By metric."""
+
+
+def draw_units(rng: np.random.Generator, of: Population, effects: Sequence[Mapping[str, float]]) -> Units:
+    """Draw an experiment.
+
+    Args:
+        rng: whose state alone decides.
+        of: whom it meets.
+        effects: true treatment - control by metric, one mapping a treatment.
+    """
+    expected = np.resize(np.asarray(of.daily, dtype=np.float64), of.days)
+    day = np.repeat(np.arange(of.days), rng.poisson(expected))
+    n = len(day)
+    variant = np.searchsorted(np.cumsum(of.shares)[:-1], rng.random(n), side="right")
+    bounds = np.cumsum(list(SEGMENT_SHARES.values()))[:-1]
+    segments = {name: np.searchsorted(bounds, rng.random(n), side="right") for name in of.segments}
+    facts: dict[str, Facts] = {}
+    by_fact: dict[str, Floats] = {}
+    for assumed in drawing_order(of.assumed):
+        shifts = np.array([0.0, *(effect.get(assumed.metric.name, 0.0) for effect in effects)])
+        drawn = _draw(rng, assumed, shifts[variant], by_fact)
+        facts[assumed.metric.name] = _observed(rng, assumed, drawn, shifts[variant], of)
+    return Units(day, variant, segments, facts)
+
+
+def drawing_order(assumed: Sequence[Assumed]) -> list[Assumed]:
+    """Denominators before the ratios over them; and what the primary reads is drawn as the primary is."""
+    primary = assumed[0].metric
+
+    def rank(of: Assumed) -> int:
+        if of.metric is primary or of.metric.kind is MetricKind.RATIO:
+            return 1 if of.metric is primary else 2
+        return 3 if of.metric.of == primary.of else 0
+
+    return sorted(assumed, key=rank)
+
+
+def _draw(
+    rng: np.random.Generator, assumed: Assumed, shift: Floats, by_fact: dict[str, Floats]
+) -> tuple[Floats, Floats | None]:
+    """Values, and denominators of a ratio. What two metrics read of one fact they read of the same values."""
+    metric = assumed.metric
+    over: Floats | None = None
+    if metric.kind is MetricKind.RATIO and metric.over is not None:
+        if metric.over not in by_fact:
+            by_fact[metric.over] = 1 + rng.poisson(CALLS - 1, len(shift)).astype(np.float64)
+        over = by_fact[metric.over]
+    if metric.of not in by_fact:
+        by_fact[metric.of] = _values(rng, assumed, shift, over)
+    return by_fact[metric.of], over
+
+
+def _values(rng: np.random.Generator, assumed: Assumed, shift: Floats, over: Floats | None) -> Floats:
+    mean, sd, n = assumed.expected + shift, assumed.sd, len(shift)
+    match assumed.metric.kind:
+        case MetricKind.RATE:
+            return (rng.random(n) < mean).astype(np.float64)
+        case MetricKind.COUNT:
+            return _counts(rng, mean, sd)
+        case MetricKind.MEAN:
+            return mean + sd * rng.standard_normal(n)
+        case MetricKind.SUM:
+            return shift + _skewed(rng, assumed.expected, sd, n)
+        case MetricKind.QUANTILE:
+            # At the quantile the standard normal is z_q, so the value there is what was expected.
+            steps = rng.standard_normal(n) - assumed.z
+            return shift + assumed.expected * np.exp(assumed.sigma * steps)
+        case MetricKind.RATIO:
+            denominators = np.ones(n) if over is None else over
+            if is_flag(assumed.metric):
+                return rng.binomial(denominators.astype(np.int64), mean).astype(np.float64)
+            return _numerators(rng, assumed, mean, denominators)
+
+
+def _counts(rng: np.random.Generator, mean: Floats, sd: float) -> Floats:
+    """Poisson, or with more spread a gamma mixture of it (negative binomial) with the variance asked for."""
+    excess = sd**2 - float(mean.mean())
+    if excess <= 0:
+        return rng.poisson(mean).astype(np.float64)
+    shape = float(mean.mean()) ** 2 / excess
+    return rng.poisson(mean * rng.gamma(shape, 1 / shape, len(mean))).astype(np.float64)
+
+
+def _skewed(rng: np.random.Generator, mean: float, sd: float, n: int) -> Floats:
+    if mean <= 0:
+        return mean + sd * rng.standard_normal(n)
+    shape = (mean / sd) ** 2
+    return rng.gamma(shape, mean / shape, n)
+
+
+def _numerators(rng: np.random.Generator, assumed: Assumed, ratio: Floats, over: Floats) -> Floats:
+    """Ratio times denominator times a gamma of mean 1, so that the linearised value varies as asked for."""
+    first, second = float(over.mean()), float((over**2).mean())
+    if not len(over) or second == 0 or float(ratio.min()) <= 0:
+        return ratio * over + max(first, 1.0) * assumed.sd * rng.standard_normal(len(over))
+    variance = (assumed.sd * first / assumed.expected) ** 2 / second
+    return ratio * over * rng.gamma(1 / variance, variance, len(over))
+
+
+def _observed(
+    rng: np.random.Generator,
+    assumed: Assumed,
+    drawn: tuple[Floats, Floats | None],
+    shift: Floats,
+    of: Population,
+) -> Facts:
+    values, over = drawn
+    metric, n = assumed.metric, len(values)
+    covariate = None
+    if metric.covariate is not None:
+        centred = values - shift - assumed.expected if over is None else values - assumed.expected * over
+        spread = assumed.sd if over is None else assumed.sd * max(float(over.mean()), 1e-12)
+        covariate = of.correlation * centred / spread
+        covariate = covariate + np.sqrt(1 - of.correlation**2) * rng.standard_normal(n)
+    seen = None
+    if metric.absent is Absence.MISSING and of.missing > 0:
+        seen = rng.random(n) >= of.missing
+    return Facts(values, over, covariate, seen)
