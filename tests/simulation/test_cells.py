@@ -21,7 +21,17 @@ def _metric(name: str, kind: str, **fields: object) -> Metric:
 
 _ASSUMED = (
     Assumed(_metric("resolved", "rate"), 0.6, 0.49, known=True),
-    Assumed(_metric("rating", "mean", absent="missing", covariate="before"), 3.8, 1.1, known=True),
+    Assumed(
+        _metric(
+            "rating",
+            "mean",
+            absent="missing",
+            covariates=[{"of": "before"}, {"of": "spent_before", "over": "calls_before"}],
+        ),
+        3.8,
+        1.1,
+        known=True,
+    ),
     Assumed(_metric("cost", "ratio", over="calls"), 0.2, 0.3, known=True),
     Assumed(_metric("slow", "quantile", q=0.95, absent="missing"), 1800.0, 2000.0, known=True),
 )
@@ -38,8 +48,8 @@ def _columns(name: str) -> np.ndarray:
         columns = [np.ones_like(facts.values)]
     if facts.over is not None:
         columns.append(facts.over)
-    if facts.covariate is not None:
-        columns += [facts.covariate, np.zeros_like(facts.values)]
+    if facts.covariates is not None:
+        columns += [*facts.covariates.T, *np.zeros_like(facts.covariates.T)]
     return np.stack(columns, axis=1)
 
 

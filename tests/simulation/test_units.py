@@ -102,13 +102,14 @@ def test_units_come_by_weekday_and_meet_variants_by_their_shares() -> None:
 
 
 def test_a_covariate_correlates_as_asked_and_is_the_same_in_every_variant() -> None:
-    metric = _metric("rate", covariate="before")
+    metric = _metric("rate", covariates=[{"of": "before"}])
     units = _drawn(Assumed(metric, 0.4, math.sqrt(0.24), known=True), effect=0.3, correlation=0.7)
     facts = units.facts["value"]
-    assert facts.covariate is not None
+    assert facts.covariates is not None
+    before = facts.covariates[:, 0]
     control = units.variant == 0
-    assert np.corrcoef(facts.values[control], facts.covariate[control])[0, 1] == pytest.approx(0.7, abs=0.02)
-    gap = facts.covariate[~control].mean() - facts.covariate[control].mean()
+    assert np.corrcoef(facts.values[control], before[control])[0, 1] == pytest.approx(0.7, abs=0.02)
+    gap = before[~control].mean() - before[control].mean()
     assert abs(gap) < 4 * math.sqrt(4 / _MANY)
 
 

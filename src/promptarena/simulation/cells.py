@@ -85,7 +85,7 @@ def _slice(units: Units, of: Population, cells: _Cells) -> Slice:
     for assumed in of.assumed:
         facts = units.facts[assumed.metric.name]
         columns = _columns(facts, assumed.metric.kind)
-        metrics[assumed.metric.name] = _moments(columns, cells.group, count, facts.seen)
+        metrics[assumed.metric.name] = _moments(columns, cells.group, count, facts)
     return Slice(cells.dimensions, cells.keys, np.bincount(cells.group, minlength=count), metrics)
 
 
@@ -95,12 +95,14 @@ def _columns(facts: Facts, kind: MetricKind) -> Floats:
     columns = [np.ones_like(facts.values) if kind is MetricKind.QUANTILE else facts.values]
     if facts.over is not None:
         columns.append(facts.over)
-    if facts.covariate is not None:
-        columns += [facts.covariate, np.zeros_like(facts.values)]
-    return np.stack(columns, axis=1)
+    parts = np.empty((len(facts.values), 0)) if facts.covariates is None else facts.covariates
+    # Behind the covariates' parts stand as many marks: none of them is missing.
+    return np.column_stack([*columns, parts, np.zeros_like(parts)])
 
 
-def _moments(columns: Floats, group: Integers, cells: int, seen: NDArray[np.bool_] | None) -> MomentArrays:
+def _moments(columns: Floats, group: Integers, cells: int, facts: Facts) -> MomentArrays:
+    seen = facts.seen
+    stand_ins = () if facts.covariates is None else (0.0,) * facts.covariates.shape[1]
     if seen is not None:
         columns, group = columns[seen], group[seen]
     n, k = np.bincount(group, minlength=cells), columns.shape[1]
@@ -114,7 +116,7 @@ def _moments(columns: Floats, group: Integers, cells: int, seen: NDArray[np.bool
         for j in range(i, k):
             products[:, i, j] = np.bincount(group, centred[:, i] * centred[:, j], cells)
             products[:, j, i] = products[:, i, j]
-    return MomentArrays.from_pivots(n, np.tile(pivot, (cells, 1)), sums, products)
+    return MomentArrays.from_pivots(n, np.tile(pivot, (cells, 1)), sums, products, stand_ins)
 
 
 def _counted(facts: Facts, cells: Sequence[_Cells]) -> ValueCounts:

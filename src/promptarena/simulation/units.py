@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -34,7 +35,7 @@ class Population:
     days: int
     segments: tuple[str, ...]
     correlation: float
-    """Of every covariate with its metric."""
+    """Of the first covariate with its metric; further ones tell nothing."""
     missing: float
     """The share of units without a value of a metric whose absence is `missing`."""
 
@@ -47,7 +48,8 @@ class Facts:
     """Shape (n,); of a ratio its numerators. NaN nowhere: where nothing was seen there is any number."""
     over: Floats | None
     """Denominators of a ratio."""
-    covariate: Floats | None
+    covariates: Floats | None
+    """Shape (n, p): the parts of all covariates, one after the other."""
     seen: NDArray[np.bool_] | None
     """`None`: of every unit."""
 
@@ -171,14 +173,27 @@ def _observed(
     of: Population,
 ) -> Facts:
     values, over = drawn
-    metric, n = assumed.metric, len(values)
-    covariate = None
-    if metric.covariate is not None:
+    metric = assumed.metric
+    covariates = None
+    if metric.covariates:
         centred = values - shift - assumed.expected if over is None else values - assumed.expected * over
         spread = assumed.sd if over is None else assumed.sd * max(float(over.mean()), 1e-12)
-        covariate = of.correlation * centred / spread
-        covariate = covariate + np.sqrt(1 - of.correlation**2) * rng.standard_normal(n)
+        covariates = _covariates(rng, assumed, centred / spread, of.correlation)
     seen = None
     if metric.absent is Absence.MISSING and of.missing > 0:
-        seen = rng.random(n) >= of.missing
-    return Facts(values, over, covariate, seen)
+        seen = rng.random(len(values)) >= of.missing
+    return Facts(values, over, covariates, seen)
+
+
+def _covariates(rng: np.random.Generator, assumed: Assumed, outcome: Floats, correlation: float) -> Floats:
+    """Parts of covariates, of which the first goes with the outcome; shape (n, p)."""
+    n, parts = len(outcome), []
+    for place, covariate in enumerate(assumed.metric.covariates):
+        shared = correlation if place == 0 else 0.0
+        value = shared * outcome + math.sqrt(1 - shared**2) * rng.standard_normal(n)
+        if covariate.over is None:
+            parts.append(value)
+        else:
+            over = 1 + rng.poisson(CALLS - 1, n).astype(np.float64)
+            parts += [value * over, over]
+    return np.stack(parts, axis=1)

@@ -27,10 +27,10 @@ def sentences(population: Population, *, pace_known: bool) -> tuple[str, ...]:
             f"Segments ({', '.join(population.segments)}) have {len(SEGMENT_SHARES)} values each, with"
             f" {shares} of the units and the same effect"
         )
-    if any(metric.covariate for metric in metrics):
+    if any(metric.covariates for metric in metrics):
         found.append(
-            "Covariates are known of every unit; their correlation with the metric is"
-            f" {population.correlation:g}"
+            "Covariates are known of every unit; the first of a metric correlates with it by"
+            f" {population.correlation:g}, further ones tell nothing"
         )
     if any(metric.absent is Absence.MISSING for metric in metrics):
         found.append(
