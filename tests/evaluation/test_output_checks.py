@@ -11,13 +11,8 @@ import pytest
 from promptarena.definitions.checks import OutputCheck
 from promptarena.errors import DefinitionError, UsageError
 from promptarena.evaluation.call_facts import UNKNOWN, CallFacts
-from promptarena.evaluation.checks import (
-    NO_POWERS,
-    CheckGaveUpError,
-    CheckPowers,
-    PreparedCheck,
-    prepare_check,
-)
+from promptarena.evaluation.check_powers import NO_POWERS, CheckPowers, project_powers
+from promptarena.evaluation.checks import CheckGaveUpError, PreparedCheck, prepare_check
 from promptarena.evaluation.dataset import Dataset
 
 PERSON = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
@@ -204,6 +199,20 @@ def test_a_function_that_fails_or_says_something_else_is_given_up(function: Any,
 def test_a_function_without_a_project_that_allows_it_is_refused() -> None:
     with pytest.raises(DefinitionError, match=r"an arena\.yaml allow-lists functions"):
         prepared({"python": "os:getcwd"})
+
+
+def test_a_function_is_found_in_the_project_that_allows_it(tmp_path: Path) -> None:
+    (tmp_path / "arena.yaml").write_text(
+        "providers: {p: {base_url: 'http://127.0.0.1:1/v1'}}\n"
+        "features: {bot: {provider: p, model: m}}\nhooks: [my_checks_of_a_test:short]\n"
+    )
+    (tmp_path / "my_checks_of_a_test.py").write_text("def short(output, case):\n    return len(output) < 3\n")
+    (tmp_path / "duels").mkdir()
+    powers = project_powers(tmp_path / "duels", allow_code=False)
+    check = prepared({"not-python": "my_checks_of_a_test:short"}, powers=powers)
+    assert [check.passes("ab", 0), check.passes("abcd", 0)] == [False, True]
+    with pytest.raises(DefinitionError, match="'my_checks_of_a_test:long' is not allow-listed"):
+        prepared({"python": "my_checks_of_a_test:long"}, powers=powers)
 
 
 def test_code_runs_in_a_sandbox_or_not_at_all_unless_it_is_allowed() -> None:

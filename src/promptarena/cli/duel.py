@@ -24,6 +24,9 @@ def duel(
     gate: Annotated[
         bool, typer.Option("--gate", help="Open the sealed holdout, and let the gate decide on it alone.")
     ] = False,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Let code of models run where there is no sandbox for it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare recorded answers by recorded verdicts: win rates, ties, conflicts, a ranking, and the gate.
@@ -32,10 +35,10 @@ def duel(
     """
     from promptarena.cli.rendering import refuse_overwriting, render_duel
     from promptarena.definitions.duel import load_duel, referenced_files
+    from promptarena.evaluation.check_powers import project_powers
     from promptarena.evaluation.duel import run_duel
 
     if html is not None or markdown is not None:
         refuse_overwriting(html, markdown, [file, *referenced_files(load_duel(file), file.parent)])
-    raise typer.Exit(
-        render_duel(run_duel(file, open_holdout=gate), as_json=as_json, html=html, markdown=markdown)
-    )
+    found = run_duel(file, open_holdout=gate, powers=project_powers(file.parent, allow_code=allow_code))
+    raise typer.Exit(render_duel(found, as_json=as_json, html=html, markdown=markdown))

@@ -22,6 +22,7 @@ from promptarena.definitions.check_rules import (
 from promptarena.definitions.checks import CheckKind, OutputCheck
 from promptarena.evaluation.call_facts import UNKNOWN, CallFacts
 from promptarena.evaluation.cases import texts_in
+from promptarena.evaluation.check_powers import NO_POWERS, CheckPowers
 from promptarena.evaluation.code_runs import code_in, code_runner
 from promptarena.evaluation.dataset import Dataset
 from promptarena.evaluation.edit_distance import levenshtein
@@ -32,7 +33,7 @@ from promptarena.evaluation.time_limit import TooSlowError, within_time
 from promptarena.evaluation.tool_calls import calls_match, read_calls, read_expected
 from promptarena.storage.redaction import personal_data
 
-__all__ = ["NO_POWERS", "CheckGaveUpError", "CheckPowers", "PreparedCheck", "prepare_check"]
+__all__ = ["CheckGaveUpError", "PreparedCheck", "prepare_check"]
 
 Test = Callable[[str, int, CallFacts], bool | None]
 """(output, number of the case, facts of the call) -> passed; None where it does not apply."""
@@ -44,19 +45,6 @@ class CheckGaveUpError(Exception):
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
-
-
-@dataclass(frozen=True, slots=True)
-class CheckPowers:
-    """What checks may do besides reading; by default nothing."""
-
-    hook: Callable[[str], Callable[..., Any]] | None = None
-    """Finds an allow-listed function by its name, or raises a `DefinitionError`."""
-    allow_code: bool = False
-    """Whether code of models may run where there is no sandbox."""
-
-
-NO_POWERS: Final = CheckPowers()
 
 
 @dataclass(frozen=True, slots=True)

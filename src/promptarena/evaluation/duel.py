@@ -11,8 +11,9 @@ from uuid import uuid4
 from promptarena.definitions.clock import Clock, SystemClock
 from promptarena.definitions.duel import Duel, load_duel, referenced_columns
 from promptarena.definitions.duel_readout import DuelReadout, Gate
+from promptarena.evaluation.check_powers import NO_POWERS, CheckPowers
 from promptarena.evaluation.check_rates import CheckResults, Codes, check_readout
-from promptarena.evaluation.checks import NO_POWERS, CheckPowers, prepare_check
+from promptarena.evaluation.checks import prepare_check
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset, load_dataset
 from promptarena.evaluation.gate import decide_gate
