@@ -105,6 +105,34 @@ def test_after_stopping_the_estimate_shrinks_and_secondaries_are_marked() -> Non
     assert any("after stopping" in note for note in readout.metrics["other"].comparisons["treatment"].notes)
 
 
+def test_the_interval_is_that_of_the_primarys_crossing_though_a_guardrail_kept_the_trial_going() -> None:
+    rng = np.random.default_rng(0)
+    arms, early = {}, {}
+    for name, rate in (("control", 0.5), ("treatment", 0.6)):
+        for week in range(4):
+            for day in range(7):
+                key = (name, date(2026, 3, 2 + 7 * week + day).isoformat())
+                # At the margin, so that it is not shown to be kept.
+                slower = rng.normal(0.2 * (name == "treatment"), size=150)
+                arms[key] = {"value": _flips(round(150 * rate), 150), "slow": slower}
+                early[key] = arms[key] | {"slow": slower - 10 * (name == "treatment")}
+    guarded = plan(
+        metric("value", "rate"),
+        metric("slow", better=Better.LOWER),
+        preregistered=True,
+        design=FOUR_LOOKS,
+        guardrails=(Guardrail(metric="slow", margin=Margin(value=0.2)),),
+    )
+    kept, stopped = (
+        _read(cube(cells, ["day"]), guarded, _information(0.5, 4_200)) for cells in (arms, early)
+    )
+    assert (kept.verdict.status, stopped.verdict.status) == (Status.HOLD, Status.SHIP)
+    assert (len(kept.paths[0].looks), len(stopped.paths[0].looks)) == (4, 1)
+    assert kept.paths[0].interval == stopped.paths[0].interval
+    assert kept.paths[0].estimate == stopped.paths[0].estimate
+    assert "of look 1" in kept.paths[0].interval_label
+
+
 def test_between_looks_only_an_always_valid_interval_is_shown() -> None:
     made = by_day(
         {name: [_flips(50 + extra, 100)] * 10 for name, extra in (("control", 0), ("treatment", 2))}

@@ -45,11 +45,15 @@ def look_path(
     if not stopped or path is None:
         at_look = "repeated interval at this look" if looks else "always-valid interval"
         return LookPath(variant=treatment, looks=(*taken, *planned), interval_label=at_look)
-    after = _after_stopping(plan, looks, path)
+    end = _crossing(plan, looks, path)
+    after = _after_stopping(plan, looks[: end + 1], path)
+    label = "stage-wise ordered interval and median-unbiased estimate, after stopping"
+    if end < len(looks) - 1:
+        label += f", of look {looks[end].planned + 1}, at which the primary crossed its boundary"
     return LookPath(
         variant=treatment,
         looks=tuple(taken),
-        interval_label="stage-wise ordered interval and median-unbiased estimate, after stopping",
+        interval_label=label,
         estimate=after[0] if after else None,
         interval=after[1] if after else None,
     )
@@ -170,13 +174,23 @@ def _whole_boundary(
     return spending_boundary([*so_far, *fractions], spending, design.alpha, final=True)
 
 
+def _crossing(plan: AnalysisPlan, looks: Sequence[LookPoint], path: PrimaryPath) -> int:
+    """Where the primary's own test ended: at its first crossing, although guardrails may have kept the trial
+    going, or at the last look. Ordered by where the trial ended instead, an effect that crossed early would
+    count as one that did not: with two guardrails as hard as the primary 70% of the estimates were too small.
+    """
+    critical = primary_boundary(plan.design, looks).critical_z
+    crossed = (k for k, z in enumerate(path.z[: len(looks)]) if z is not None and abs(z) >= critical[k])
+    return next(crossed, len(looks) - 1)
+
+
 def _after_stopping(
     plan: AnalysisPlan, looks: Sequence[LookPoint], path: PrimaryPath
 ) -> tuple[float, Interval] | None:
     """Estimate and interval of the difference, in the metric's unit; `None` where they are not defined."""
     metric = plan.metric(plan.primary.metric)
     effect = arm_pair(looks[-1].cube, metric, plan.control, path.variant).effect
-    z = path.z[-1]
+    z = path.z[len(looks) - 1]
     margin = plan.primary.margin
     # Of a relative margin the statistic is about another contrast than the difference, with another error.
     if effect is None or z is None or not math.isfinite(z) or (margin is not None and margin.relative):
