@@ -1,4 +1,9 @@
-"""What a duel asks of its treatments, and what a case counts for whose two display orders disagree."""
+"""What treatments must show before they may meet users, and what a case counts for whose orders disagree.
+
+A duel and the offline stage of an experiment write it alike:
+
+    gate: {win_rate: {above: 0.5}, axes: {accuracy: {margin: 0.1}}, checks: {all: {margin: 2%}}, alpha: 0.025}
+"""
 
 from __future__ import annotations
 
@@ -8,9 +13,9 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from promptarena.definitions.frozen import Frozen, mistake
-from promptarena.definitions.quantities import Share
+from promptarena.definitions.quantities import Margin, Number, Share
 
-__all__ = ["CheckRule", "ConflictRule", "GateRule", "WinRateRule"]
+__all__ = ["AxisRule", "CheckRule", "ConflictRule", "GateRule", "WinRateRule"]
 
 
 class ConflictRule(StrEnum):
@@ -27,7 +32,7 @@ class ConflictRule(StrEnum):
 class WinRateRule(Frozen):
     """The win rate over the control that a treatment must show."""
 
-    above: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    above: Annotated[Share, Field(lt=1)] = 0.5
     """0.5 asks for better (superiority), a little less for not much worse (non-inferiority)."""
 
 
@@ -50,18 +55,43 @@ class CheckRule(Frozen):
         return self
 
 
+class AxisRule(Frozen):
+    """What a treatment's mean score on an axis of the rubric must show; one of the three."""
+
+    margin: Margin | None = None
+    """At most this much below the control's, by paired difference (non-inferiority); in levels of the scale, or
+    with `%` in per cent of the control's mean."""
+    above: Annotated[Number, Field(ge=0)] | None = None
+    """More than this above the control's, by paired difference in levels (superiority)."""
+    min: Number | None = None
+    """More than this, whatever the control's."""
+
+    @model_validator(mode="after")
+    def _asks_for_one_thing(self) -> AxisRule:
+        if sum(value is not None for value in (self.margin, self.above, self.min)) != 1:
+            raise mistake(
+                "An axis' rule is one of `margin`, `above` and `min`.", involving=("margin", "above", "min")
+            )
+        return self
+
+
 class GateRule(Frozen):
-    """What every treatment must show before it may meet users."""
+    """What every treatment must show on the golden dataset before it may meet users."""
 
     win_rate: WinRateRule | None = None
+    axes: dict[str, AxisRule] = Field(default_factory=dict)
+    """By axis of the rubric; `all` is for those without a rule of their own."""
     checks: dict[str, CheckRule] = Field(default_factory=dict)
     """By check name; `all` is for those without a rule of their own."""
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.025
+    alpha: Annotated[Number, Field(gt=0, lt=0.5)] = 0.025
     """One-sided: how often, at most, a treatment exactly at a threshold passes it. Intervals are reported at
     1 - 2 alpha."""
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> GateRule:
-        if self.win_rate is None and not self.checks:
-            raise mistake("A gate asks for `win_rate`, `checks` or both.", involving=("win_rate", "checks"))
+        if self.win_rate is None and not self.axes and not self.checks:
+            raise mistake(
+                "A gate asks for at least one of `win_rate`, `axes` and `checks`.",
+                involving=("win_rate", "axes", "checks"),
+            )
         return self

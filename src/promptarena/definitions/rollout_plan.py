@@ -15,20 +15,18 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from promptarena.definitions.frozen import Frozen, mistake
-from promptarena.definitions.names import Name, Text
-from promptarena.definitions.quantities import Duration, Margin, Number, Share
+from promptarena.definitions.gate_rule import GateRule
+from promptarena.definitions.names import Text
+from promptarena.definitions.quantities import Duration, Share
 
 __all__ = [
     "STAGES",
     "AbStage",
-    "AxisRule",
     "CanaryStage",
-    "OfflineGate",
     "OfflineStage",
     "ShadowStage",
     "SkippedStage",
     "Stage",
-    "WinRateRule",
 ]
 
 STAGES: Final = ("offline", "shadow", "canary", "ab")
@@ -41,40 +39,13 @@ Traffic = Annotated[Share, Field(gt=0)]
 """A share that is more than none."""
 
 
-class WinRateRule(Frozen):
-    """The win rate over the control that a treatment must show."""
-
-    above: Annotated[Share, Field(lt=1)] = 0.5
-
-
-class AxisRule(Frozen):
-    """How much lower a treatment may score on one axis of the rubric."""
-
-    margin: Margin
-
-
-class OfflineGate(Frozen):
-    """What every treatment must show on the golden dataset before it may meet users."""
-
-    win_rate: WinRateRule | None = None
-    axes: dict[Name, AxisRule] = Field(default_factory=dict)
-    alpha: Annotated[Number, Field(gt=0, lt=0.5)] = 0.025
-    """One-sided: how often a treatment exactly at a threshold passes it."""
-
-    @model_validator(mode="after")
-    def _asks_for_something(self) -> OfflineGate:
-        if self.win_rate is None and not self.axes:
-            raise mistake("A gate asks for `win_rate`, `axes` or both.")
-        return self
-
-
 class OfflineStage(Frozen):
     """Answers on a golden dataset, judged, before any user sees one."""
 
     stage: Literal["offline"]
     dataset: FileName
     judge: FileName | None = None
-    gate: OfflineGate | None = None
+    gate: GateRule | None = None
 
 
 class ShadowStage(Frozen):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
+from promptarena.definitions.gate_rule import GateRule
 from promptarena.definitions.rollout_plan import (
     AbStage,
     CanaryStage,
-    OfflineGate,
     OfflineStage,
     ShadowStage,
     SkippedStage,
@@ -54,6 +54,6 @@ def declared_length(stage: TakenStage) -> timedelta:
     return timedelta(0) if isinstance(stage, OfflineStage) else stage.lasts or timedelta(0)
 
 
-def declared_gate(stage: TakenStage) -> OfflineGate | None:
+def declared_gate(stage: TakenStage) -> GateRule | None:
     """What is to be passed before the next stage."""
     return stage.gate if isinstance(stage, OfflineStage) else None
