@@ -43,6 +43,7 @@ def test_the_short_form_is_enough(tmp_path: Path) -> None:
     assert duel.confidence == 0.95
     assert duel.recorded is not None
     recorded = duel.recorded.recorded
+    assert recorded is not None
     assert (recorded.id, recorded.first, recorded.second, recorded.verdict) == (
         "id",
         "first",
@@ -60,6 +61,7 @@ def test_scalars_are_read_as_the_text_a_csv_file_would_hold(tmp_path: Path) -> N
         ),
     )
     assert duel.recorded is not None
+    assert duel.recorded.recorded is not None
     values = duel.recorded.recorded.values
     assert (values.first, values.second, values.tie) == (("1",), ("2", "B"), ("3",))
     assert duel.recorded.recorded.where == {"by": ("gpt4",), "round": ("1", "2")}
@@ -113,7 +115,7 @@ gate: {win_rate: {above: 1.5}, checks: {zzz: {margin: 2%}, all: {margin: 2%, min
         ("9:67", "Two checks are called 'length at most 5 characters'", "another `name`"),
         ("9:88", "Unknown field 'lenght'", "Did you mean `length`?"),
         ("9:100", "found none", ""),
-        ("10:26", "less than 1; found 1.5", ""),
+        ("10:26", "1.5 is not a share", ""),
         ("10:41", "There is no check 'zzz'", ""),
         ("10:65", "one of `margin`, `above` and `min`", ""),
     ]
@@ -136,7 +138,7 @@ gate: {win_rate: {above: 1.5}, checks: {zzz: {margin: 2%}, all: {margin: 2%, min
         (("duel: refunds\n", ""), "`duel` is missing"),
         (("  treatment:", "  first:"), "could mean this variant or a display position"),
         (("judge:", "control: treatmnt\njudge:"), "Did you mean `treatment`?"),
-        (("judge:", "gate: {}\njudge:"), "A gate asks for `win_rate`, `checks` or both."),
+        (("judge:", "gate: {}\njudge:"), "A gate asks for at least one of `win_rate`, `axes` and `checks`."),
         (("judge:", "gate: {checks: {all: {min: 1}}}\njudge:"), "There are no checks"),
         (("judge:", "gate: {win_rate: {}, alpha: 0.5}\njudge:"), "less than 0.5"),
         (("  control:", "  other:\n    outputs: x.csv\n  old:"), "OTHER"),

@@ -107,8 +107,14 @@ def test_the_gate_over_prd_compares_each_system_with_the_control(tmp_path: Path,
     found = prd(tmp_path, shared_data, "control: gpt35\ngate: {win_rate: {above: 0.5}}\n")
     assert found.gate is not None
     status = {each.variant: each.status.value for each in found.gate.conditions}
-    assert status == {"gpt4": "pass", "claude": "pass", "vicuna-13b": "inconclusive", "bard": "fail"}
-    assert found.gate.status is GateStatus.FAIL
+    # bard wins 41.9%, and its upper bound is 50.1%.
+    assert status == {
+        "gpt4": "pass",
+        "claude": "pass",
+        "vicuna-13b": "inconclusive",
+        "bard": "inconclusive",
+    }
+    assert found.gate.status is GateStatus.INCONCLUSIVE
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "yaml"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -10,27 +11,46 @@ from tests.calibration import Calibration
 
 from promptarena.definitions.duel_readout import Gate, GateStatus
 from promptarena.definitions.gate_rule import CheckRule, ConflictRule, GateRule, WinRateRule
+from promptarena.evaluation.case_frame import CaseFrame
+from promptarena.evaluation.check_rates import CheckResults
+from promptarena.evaluation.conditions import list_conditions
 from promptarena.evaluation.gate import decide_gate
 from promptarena.evaluation.pairs import JudgedPair
 from promptarena.evaluation.recorded import FAILED, MISSING, NOT_APPLICABLE, PASSED
+from promptarena.evaluation.scores import AxisScores
 
 
 def pair(shown_first: list[float], shown_second: list[float] | None = None) -> JudgedPair:
     """Scores of the treatment; NaN is no verdict."""
     forward = np.array(shown_first, dtype=np.float64)
     backward = forward if shown_second is None else np.array(shown_second, dtype=np.float64)
-    return JudgedPair(0, 1, forward, backward, verdicts=2 * len(forward), unscored=0, repeated=0)
+    columns = forward[:, None], backward[:, None]
+    return JudgedPair(0, 1, *columns, verdicts=2 * len(forward), unscored=0, repeated=0)
+
+
+def decide(
+    rule: GateRule,
+    treatments: list[str],
+    pairs: Mapping[str, JudgedPair],
+    checks: Mapping[str, CheckResults],
+    conflicts: ConflictRule = ConflictRule.TIE,
+    axes: Sequence[AxisScores] = (),
+    frame: CaseFrame | None = None,
+) -> Gate:
+    conditions = list_conditions(rule, treatments, "old", pairs, axes, checks, conflicts)
+    cases = CaseFrame(ids=[str(number) for number in range(len(conditions[0].scores))])
+    return decide_gate(conditions, pairs, frame or cases, conflicts, rule.alpha)
 
 
 def win_gate(judged: JudgedPair, above: float = 0.5, alpha: float = 0.025) -> Gate:
     rule = GateRule(win_rate=WinRateRule(above=above), alpha=alpha)
-    return decide_gate(rule, ["new"], "old", {"new": judged}, {}, ConflictRule.TIE)
+    return decide(rule, ["new"], {"new": judged}, {})
 
 
 def check_gate(new: list[int], old: list[int], **rule: float) -> Gate:
     results = {"new": np.array(new, dtype=np.int8), "old": np.array(old, dtype=np.int8)}
     asked = GateRule(checks={"polite": CheckRule.model_validate(rule)})
-    return decide_gate(asked, ["new"], "old", {}, {"polite": results}, ConflictRule.TIE)
+    return decide(asked, ["new"], {}, {"polite": results})
 
 
 @pytest.mark.parametrize(
@@ -134,7 +154,7 @@ def test_a_judge_of_positions_never_decides_whatever_the_mix_of_orders(conflicts
         for both in (0, 3, 14, 31):
             forward = [1.0] * both + [1.0] * first + [math.nan] * (30 - first)
             backward = [0.0] * both + [math.nan] * first + [0.0] * (30 - first)
-            found = decide_gate(rule, ["new"], "old", {"new": pair(forward, backward)}, {}, conflicts)
+            found = decide(rule, ["new"], {"new": pair(forward, backward)}, {}, conflicts)
             assert found.status in (GateStatus.INVALID, GateStatus.INCONCLUSIVE), (first, both)
 
 
@@ -188,7 +208,7 @@ def test_all_treatments_must_pass_all_conditions_and_the_worst_is_told_first() -
     }
     checks["short"]["bad"] = 1 - passed
     judged = {"good": pair([1.0] * 90 + [0.0] * 10), "bad": pair([1.0] * 55 + [0.0] * 45)}
-    found = decide_gate(rule, ["good", "bad"], "old", judged, checks, ConflictRule.TIE)
+    found = decide(rule, ["good", "bad"], judged, checks)
     assert found.status is GateStatus.FAIL
     assert found.reasons[0].startswith("check: short: bad passes 0.0%")
     assert found.reasons[1].startswith("bad wins 55.0%")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
-from promptarena.stats.proportions import Proportion, cautious_bounds, proportion
+from promptarena.stats.proportions import Proportion, proportion
 
 verdicts = st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]), min_size=1, max_size=40)
 
@@ -25,17 +25,6 @@ def test_yes_or_no_answers_get_wilsons_interval_exactly(wins: int, losses: int, 
     low, high = proportion_confint(wins, n, alpha=1 - confidence, method="wilson")
     assert found.interval == pytest.approx((low, high), abs=1e-9)
     assert found.effective_n == pytest.approx(n)
-
-
-@given(wins=st.integers(0, 60), losses=st.integers(0, 60), alpha=st.floats(0.001, 0.4))
-def test_cautious_bounds_of_yes_or_no_answers_are_clopper_and_pearsons(
-    wins: int, losses: int, alpha: float
-) -> None:
-    n = wins + losses
-    if n == 0:
-        return
-    found = cautious_bounds(proportion([1.0] * wins + [0.0] * losses), alpha=alpha)
-    assert found == pytest.approx(proportion_confint(wins, n, alpha=2 * alpha, method="beta"), abs=1e-9)
 
 
 @given(scores=verdicts)
@@ -103,8 +92,6 @@ def test_what_is_no_proportion_is_refused(scores: list[float], clusters: list[in
 def test_a_confidence_outside_0_and_1_is_refused(confidence: float) -> None:
     with pytest.raises(ValueError):
         proportion([1.0, 0.0], confidence=confidence)
-    with pytest.raises(ValueError):
-        cautious_bounds(proportion([1.0]), alpha=confidence)
 
 
 def _all_outcomes(n: int, win: float, tie: float) -> Iterator[tuple[float, Proportion]]:
@@ -120,20 +107,6 @@ def _all_outcomes(n: int, win: float, tie: float) -> Iterator[tuple[float, Propo
             log += losses * math.log(loss) if losses else 0
             if log > -20:
                 yield math.exp(log), proportion([1.0] * wins + [0.5] * ties + [0.0] * losses)
-
-
-@pytest.mark.parametrize("n", [10, 30, 45])
-@pytest.mark.parametrize(("win", "tie"), [(0.5, 0.0), (0.35, 0.3), (0.15, 0.7), (0.05, 0.9), (0.85, 0.1)])
-def test_cautious_bounds_never_err_more_often_than_declared(n: int, win: float, tie: float) -> None:
-    truth = win + tie / 2
-    for alpha in (0.025, 0.05):
-        too_high = too_low = 0.0
-        for probability, found in _all_outcomes(n, win, tie):
-            low, high = cautious_bounds(found, alpha=alpha)
-            too_high += probability * (low > truth)
-            too_low += probability * (high < truth)
-        assert too_high <= alpha
-        assert too_low <= alpha
 
 
 @pytest.mark.parametrize(("win", "tie"), [(0.5, 0.0), (0.35, 0.3), (0.05, 0.9), (0.9, 0.05)])
@@ -160,3 +133,21 @@ def test_clustered_intervals_cover_where_unclustered_ones_do_not(
         plain += without.low <= rate <= without.high
     assert clustered / runs > 0.95 - 3 * math.sqrt(0.95 * 0.05 / runs)
     assert plain < clustered
+
+
+@given(
+    scores=st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.integers(1, 4)), min_size=1, max_size=12)
+)
+def test_a_weight_is_as_many_scores_of_one_cluster(scores: list[tuple[float, int]]) -> None:
+    values, weights = zip(*scores, strict=True)
+    copies = [(value, number) for number, (value, weight) in enumerate(scores) for _ in range(weight)]
+    repeated, clusters = zip(*copies, strict=True)
+    weighted, expected = proportion(values, None, weights), proportion(repeated, clusters)
+    assert weighted.value == pytest.approx(expected.value)
+    assert weighted.interval == pytest.approx(expected.interval)
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 0.0], [1.0, -1.0], [1.0, math.inf], [1.0, math.nan]])
+def test_what_is_no_weight_is_refused(weights: list[float]) -> None:
+    with pytest.raises(ValueError):
+        proportion([1.0, 0.0], None, weights)

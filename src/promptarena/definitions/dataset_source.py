@@ -37,6 +37,9 @@ class DatasetSource(TableSource):
     """Columns by whose values results are broken down."""
     weight: Column | None = None
     """The column that says how much a case counts, more than 0; 1 where a case says nothing."""
+    cluster: Column | None = None
+    """The column that says what a case is part of, such as a conversation or a document: cases of one cluster
+    depend on each other, and intervals reckon with it. A case without a value stands alone."""
     holdout: Column | None = None
     """A second file with the same columns, which only the gate opens; how often it did is counted."""
 
@@ -60,7 +63,8 @@ class DatasetSource(TableSource):
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that are named here, besides the id."""
-        named = (self.input, self.context, self.reference, self.tags, *self.segments, self.weight)
+        about = (self.input, self.context, self.reference, self.tags)
+        named = (*about, *self.segments, self.weight, self.cluster)
         return tuple(dict.fromkeys(name for name in named if name is not None))
 
     @property

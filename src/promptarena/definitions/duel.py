@@ -145,7 +145,8 @@ def _check(duel: Duel, mistakes: Mistakes) -> None:
     _check_gate(duel, mistakes)
     if duel.live_judge is not None and not mistakes.broken("dataset"):
         check_judged_dataset(duel.live_judge, duel.dataset, mistakes)
-    if duel.recorded is not None and "values" not in duel.recorded.recorded.model_fields_set:
+    recorded = duel.recorded.recorded if duel.recorded is not None else None
+    if recorded is not None and "values" not in recorded.model_fields_set:
         values = VerdictValues()
         taken = {*values.first, *values.second, *values.tie}
         for name in variants:
@@ -181,11 +182,7 @@ def _check_gate(duel: Duel, mistakes: Mistakes) -> None:
     gate = duel.gate
     if gate is None:
         return
-    if gate.win_rate is not None and duel.judge is None and _never_said("judge", mistakes):
-        mistakes.add("A win rate needs a `judge`.", "gate", "win_rate", key=True)
-    if gate.win_rate is not None and duel.live_judge is not None and duel.live_judge.pairwise is None:
-        hint = "Say by what it compares: pairwise: {criteria: ...}."
-        mistakes.add("A win rate needs a judge that compares pairs.", "gate", "win_rate", key=True, hint=hint)
+    _check_judge_of_gate(duel, gate, mistakes)
     titles = list(dict.fromkeys(check.title for check in duel.checks))
     for name in gate.checks:
         if name == "all" and not titles:
@@ -198,6 +195,44 @@ def _check_gate(duel: Duel, mistakes: Mistakes) -> None:
                 name,
                 key=True,
                 hint=did_you_mean(name, titles),
+            )
+
+
+def _check_judge_of_gate(duel: Duel, gate: GateRule, mistakes: Mistakes) -> None:
+    recorded, live = duel.recorded, duel.live_judge
+    if recorded is None and live is None:
+        if _never_said("judge", mistakes):
+            if gate.win_rate is not None:
+                mistakes.add("A win rate needs a `judge`.", "gate", "win_rate", key=True)
+            if gate.axes:
+                mistakes.add("Axes need a `judge`.", "gate", "axes", key=True)
+        return
+    compares = live.pairwise if live is not None else recorded.recorded if recorded is not None else None
+    if gate.win_rate is not None and compares is None:
+        hint = (
+            "Say by what it compares: pairwise: {criteria: ...}."
+            if live is not None
+            else "Say where its verdicts are: recorded: FILE."
+        )
+        mistakes.add("A win rate needs a judge that compares pairs.", "gate", "win_rate", key=True, hint=hint)
+    if not gate.axes:
+        return
+    if live is None:
+        if recorded is not None and recorded.scores is None:
+            hint = "Say where its scores are: scores: FILE."
+            mistakes.add("Axes need a judge that scores answers.", "gate", "axes", key=True, hint=hint)
+        return  # which axes there are is in the file
+    known = [*(live.rubric or ()), *live.metrics]
+    for name in gate.axes:
+        if not known or (name != "all" and name not in known):
+            told = f"known: {listed([*known, 'all'])}" if known else "the judge scores no answers"
+            mistakes.add(
+                f"There is no axis {name!r}; {told}.",
+                "gate",
+                "axes",
+                name,
+                key=True,
+                hint=did_you_mean(name, known),
             )
 
 
@@ -216,7 +251,8 @@ def referenced_files(duel: Duel, folder: Path) -> tuple[Path, ...]:
     sources: list[TableSource] = [part for part in (duel.dataset, duel.dataset.sealed) if part is not None]
     sources += [variant.outputs for variant in duel.variants.values() if variant.outputs is not None]
     if duel.recorded is not None:
-        sources.append(duel.recorded.recorded)
+        found = (duel.recorded.recorded, duel.recorded.scores)
+        sources += [source for source in found if source is not None]
     values = (check.value for check in duel.checks)
     texts = [value for value in (duel.dataset.template, *values) if isinstance(value, str)]
     named = [text.removeprefix("file://") for text in texts if text.startswith("file://")]

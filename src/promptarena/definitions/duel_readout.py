@@ -8,6 +8,9 @@ from enum import StrEnum
 from promptarena.definitions.readout import Interval
 
 __all__ = [
+    "AxisDifference",
+    "AxisMean",
+    "AxisReadout",
     "CheckDifference",
     "CheckRate",
     "CheckReadout",
@@ -16,6 +19,7 @@ __all__ = [
     "GateCondition",
     "GateStatus",
     "JudgeReadout",
+    "LengthEffect",
     "PairReadout",
     "RankedVariant",
     "Ranking",
@@ -68,6 +72,15 @@ class PairReadout:
     """Of those, cases where the answer shown second won both times."""
     missing: int
     """Cases without an outcome; the gate counts them against the variant."""
+    clusters: int = 0
+    """Independent clusters behind the win rate: its cases, or what the dataset says they are part of."""
+    between_variance: float | None = None
+    """Variance of the cases' true scores. None: no case was judged on several answers."""
+    repeat_variance: float | None = None
+    """Variance of one repeat's score about its case's true one; more repeats lower the error by their
+    share."""
+    length: LengthEffect | None = None
+    """None: the answers' lengths are not known, or nothing was decided."""
     notes: tuple[str, ...] = ()
 
 
@@ -90,6 +103,82 @@ class JudgeReadout:
     conflict_interval: Interval | None
     first_position_rate: float | None
     first_position_interval: Interval | None
+    asked_again: int = 0
+    """How often the same answers were shown in the same order more than once."""
+    noise_rate: float | None = None
+    """How often two such verdicts differ: what remains of the conflict rate without any bias of position."""
+    noise_interval: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LengthEffect:
+    """Whether longer answers win, and who would win if they were all of one length."""
+
+    mean_difference: float
+    """Characters of `variant`'s answers less those of the other's, over the cases with an outcome."""
+    longer_wins: float | None
+    """Share of decided cases that the longer answer won; None where no such case has answers of unlike
+    length."""
+    longer_interval: Interval | None
+    effect: float | None
+    """Log-odds of winning for a much longer answer (tanh of the standardised difference is 1)."""
+    effect_interval: Interval | None
+    p_value: float | None
+    """Two-sided, of no effect."""
+    controlled: float | None
+    """The win rate if both answers were of one length."""
+    controlled_interval: Interval | None
+    note: str | None = None
+    """Why there is no effect to tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxisMean:
+    """A variant's scores on one axis."""
+
+    mean: float | None
+    """Over cases, each the mean of its repeats."""
+    interval: Interval | None
+    cases: int
+    """With a score."""
+    unscored: int
+    """Judgments that could not be read; never the lowest level."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxisDifference:
+    """A variant's score less the control's, case by case."""
+
+    difference: float | None
+    """In levels of the scale, over the cases where both have a score."""
+    interval: Interval | None
+    """By Student's t, clustered by case."""
+    p_value: float | None
+    """Two-sided, of no difference."""
+    cases: int
+    better: int
+    """Cases with a higher score than the control's."""
+    worse: int
+    missing: int
+    """Cases in which one of the two has no score."""
+    between_variance: float | None
+    """Variance of the cases' true differences. None: nothing was scored more than once."""
+    repeat_variance: float | None
+    """Variance of a single repeat's difference about its case's true one."""
+    note: str | None = None
+    """Why there is no interval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AxisReadout:
+    """One axis of the rubric over all variants."""
+
+    name: str
+    low: float
+    high: float
+    means: dict[str, AxisMean]
+    differences: dict[str, AxisDifference] = field(default_factory=dict)
+    """By treatment; empty without a control."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +246,7 @@ class GateCondition:
     """One thing the gate asked of one treatment."""
 
     name: str
-    """`win_rate`, `judge`, or `check: NAME`."""
+    """`win_rate`, `judge`, `axis: NAME` or `check: NAME`."""
     variant: str
     status: GateStatus
     text: str
@@ -205,3 +294,8 @@ class DuelReadout:
     notes: tuple[str, ...] = ()
     holdout_openings: int | None = None
     """How often the sealed holdout was opened, this time included; None where these cases are no holdout."""
+    axes: tuple[AxisReadout, ...] = ()
+    clusters: int | None = None
+    """Independent clusters of cases, where the dataset says what cases are part of; else None."""
+    weighted: bool = False
+    """Whether cases count unequally."""

@@ -59,8 +59,8 @@ class AxisRule(Frozen):
     """What a treatment's mean score on an axis of the rubric must show; one of the three."""
 
     margin: Margin | None = None
-    """At most this much below the control's, by paired difference (non-inferiority); in levels of the scale, or
-    with `%` in per cent of the control's mean."""
+    """At most this much below the control's, by paired difference (non-inferiority); in levels of the scale,
+    or with `%` in per cent of the control's mean."""
     above: Annotated[Number, Field(ge=0)] | None = None
     """More than this above the control's, by paired difference in levels (superiority)."""
     min: Number | None = None
@@ -90,8 +90,5 @@ class GateRule(Frozen):
     @model_validator(mode="after")
     def _asks_for_something(self) -> GateRule:
         if self.win_rate is None and not self.axes and not self.checks:
-            raise mistake(
-                "A gate asks for at least one of `win_rate`, `axes` and `checks`.",
-                involving=("win_rate", "axes", "checks"),
-            )
+            raise mistake("A gate asks for at least one of `win_rate`, `axes` and `checks`.")
         return self

@@ -39,6 +39,8 @@ class Dataset:
     """By declared segment, the value of each case."""
     tags: list[tuple[str, ...]] = field(default_factory=list)
     """Of each case."""
+    clusters: list[str | None] = field(default_factory=list)
+    """What each case is part of; None where it says nothing. Empty where no column is declared."""
     elsewhere: frozenset[str] = frozenset()
     """Ids of the other part, where there is a holdout: known, and not of this dataset."""
     source: DatasetSource | None = None
@@ -118,6 +120,7 @@ class _Loading:
         self._kept: dict[str, list[str | None]] = {name: [] for name in columns}
         self._segments: dict[str, list[str | None]] = {name: [] for name in source.segments}
         self._tags: list[tuple[str, ...]] = []
+        self._clusters: list[str | None] = []
         self._weights: list[float] = []
         self._digests: list[bytes] = []
 
@@ -149,6 +152,8 @@ class _Loading:
             values.append(None if value is None else sys.intern(value))
         self._tags.append(tuple(map(sys.intern, case.tags)))
         self._weights.append(case.weight)
+        if self._source.cluster is not None:
+            self._clusters.append(content_of(case.variables.get(self._source.cluster)) or None)
         self._digests.append(_digest(case.variables))
 
     def dataset(self) -> Dataset:
@@ -160,6 +165,7 @@ class _Loading:
             weights=np.array(self._weights, dtype=np.float64),
             segments=self._segments,
             tags=self._tags,
+            clusters=self._clusters,
             elsewhere=self._elsewhere,
             source=self._source,
             folder=self._folder,

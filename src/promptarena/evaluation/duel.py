@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -10,17 +9,19 @@ from uuid import uuid4
 
 from promptarena.definitions.clock import Clock, SystemClock
 from promptarena.definitions.duel import Duel, load_duel, referenced_columns
-from promptarena.definitions.duel_readout import DuelReadout, Gate
+from promptarena.definitions.duel_readout import DuelReadout
+from promptarena.evaluation.case_frame import frame_of
 from promptarena.evaluation.check_powers import NO_POWERS, CheckPowers
-from promptarena.evaluation.check_rates import CheckResults, Codes, check_readout
+from promptarena.evaluation.check_rates import CheckResults, Codes
 from promptarena.evaluation.checks import prepare_check
+from promptarena.evaluation.conclude import conclude
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset, load_dataset
-from promptarena.evaluation.gate import decide_gate
+from promptarena.evaluation.evidence import DuelEvidence
 from promptarena.evaluation.holdout import HoldoutLedger, arena_folder, with_openings
-from promptarena.evaluation.pairs import JudgedPair, judge_pairs, judge_readout, pair_readout
-from promptarena.evaluation.ranking import rank
-from promptarena.evaluation.recorded import NOT_APPLICABLE, Verdicts, check_outputs, load_verdicts
+from promptarena.evaluation.recorded import NOT_APPLICABLE, check_outputs, load_verdicts
+from promptarena.evaluation.recorded_scores import load_scores
+from promptarena.evaluation.scores import AxisScores
 
 __all__ = ["run_duel"]
 
@@ -54,11 +55,20 @@ def run_duel(
     dataset = load_dataset(duel.dataset, folder, referenced_columns(duel), sealed=sealed)
     problems = DataProblems()
     checks, notes = _check_all(duel, dataset, folder, problems, powers)
+    names = list(duel.variants)
     verdicts = None
-    if duel.recorded is not None:
-        verdicts = load_verdicts(duel.recorded.recorded, folder, dataset, list(duel.variants), problems)
+    axes: tuple[AxisScores, ...] = ()
+    if duel.recorded is not None and duel.recorded.recorded is not None:
+        verdicts = load_verdicts(duel.recorded.recorded, folder, dataset, names, problems)
+    if duel.recorded is not None and duel.recorded.scores is not None:
+        axes = load_scores(duel.recorded.scores, folder, dataset, names, problems)
     problems.raise_any()
-    readout = _readout(duel, dataset, checks, verdicts, notes)
+    readout = conclude(
+        duel,
+        DuelEvidence(
+            cases=frame_of(dataset), verdicts=verdicts, axes=axes, checks=checks, notes=tuple(notes)
+        ),
+    )
     if duel.gate is None or duel.dataset.holdout is None:
         return readout
     if not sealed:
@@ -90,54 +100,3 @@ def _check_all(
                 f"the check {title!r} does not apply to {skipped:,} cases, or what it looks at is not known"
             )
     return dict(results), notes
-
-
-def _readout(
-    duel: Duel,
-    dataset: Dataset,
-    checks: dict[str, CheckResults],
-    verdicts: Verdicts | None,
-    notes: list[str],
-) -> DuelReadout:
-    names = list(duel.variants)
-    control = duel.baseline
-    pairs: list[JudgedPair] = []
-    if verdicts is not None:
-        at = None if control is None else names.index(control)
-        pairs = judge_pairs(verdicts, len(dataset), len(names), at)
-        notes = [*notes, *_undeclared(verdicts)]
-    return DuelReadout(
-        duel=duel.duel,
-        cases=len(dataset),
-        variants=tuple(names),
-        control=control,
-        conflict_rule=duel.conflicts.value,
-        confidence=duel.confidence,
-        pairs=tuple(pair_readout(pair, names, duel.conflicts, duel.confidence) for pair in pairs),
-        judge=judge_readout(pairs, duel.confidence) if pairs else None,
-        ranking=rank(pairs, names, duel.conflicts, duel.confidence) if pairs and len(names) > 2 else None,
-        checks=tuple(check_readout(title, by, control, duel.confidence) for title, by in checks.items()),
-        gate=_gate(duel, names, pairs, checks),
-        notes=tuple(notes),
-    )
-
-
-def _gate(
-    duel: Duel, names: Sequence[str], pairs: Sequence[JudgedPair], checks: dict[str, CheckResults]
-) -> Gate | None:
-    control = duel.baseline
-    if duel.gate is None or control is None:
-        return None  # the definition of a gate without a control is refused
-    against = {names[pair.variant]: pair for pair in pairs if names[pair.against] == control}
-    treatments = [name for name in names if name != control]
-    return decide_gate(duel.gate, treatments, control, against, checks, duel.conflicts)
-
-
-def _undeclared(verdicts: Verdicts) -> Iterator[str]:
-    if verdicts.undeclared:
-        told = ", ".join(f"{text!r} ({count:,})" for text, count in list(verdicts.undeclared.items())[:5])
-        more = "" if len(verdicts.undeclared) <= 5 else ", ..."
-        yield (
-            f"verdicts that are no declared value are unscored: {told}{more}; if they mean something, say so "
-            "under `values`"
-        )

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptarena.definitions.duel_readout import Gate, GateCondition, GateStatus
-from promptarena.definitions.gate_rule import CheckRule, ConflictRule, GateRule
-from promptarena.evaluation.check_rates import CheckResults, Codes, paired_scores, to_difference
+from promptarena.definitions.gate_rule import ConflictRule
+from promptarena.evaluation.case_frame import CaseFrame
+from promptarena.evaluation.conditions import Condition
+from promptarena.evaluation.gate_words import condition_text
 from promptarena.evaluation.pairs import JudgedPair
-from promptarena.evaluation.recorded import FAILED, MISSING, NOT_APPLICABLE, PASSED
-from promptarena.stats.proportions import cautious_bounds, proportion
+from promptarena.stats.bounded_mean import bounded_mean_bounds
 
-__all__ = ["decide_gate"]
+__all__ = ["decide_condition", "decide_gate", "gate_of", "judge_conditions"]
 
 Scores = NDArray[np.float64]
 
@@ -38,92 +39,92 @@ _ORDER: Final = (GateStatus.INVALID, GateStatus.FAIL, GateStatus.INCONCLUSIVE, G
 
 
 def decide_gate(
-    rule: GateRule,
-    treatments: Sequence[str],
-    control: str,
+    conditions: Sequence[Condition],
     pairs: Mapping[str, JudgedPair],
-    checks: Mapping[str, CheckResults],
+    frame: CaseFrame,
     conflicts: ConflictRule,
+    alpha: float,
 ) -> Gate:
-    """Decide.
+    """Decide, once all cases are in.
 
     Args:
-        rule: what is asked.
-        treatments: names, in order.
-        control: its name.
+        conditions: what is asked, from `list_conditions`.
         pairs: each treatment against the control; empty without a judge.
-        checks: results by check and variant.
+        frame: the cases' clusters and weights.
         conflicts: what a conflict counts for.
+        alpha: one-sided error of each condition.
     """
-    conditions: list[GateCondition] = []
-    for treatment in treatments:
-        if rule.win_rate is not None:
-            conditions += _win_rate(
-                treatment, control, pairs[treatment], rule.win_rate.above, conflicts, rule.alpha
-            )
-        for name, results in checks.items():
-            if asked := rule.checks.get(name, rule.checks.get("all")):
-                conditions.append(
-                    _check(name, treatment, results[treatment], results[control], asked, rule.alpha)
-                )
-    status = min((condition.status for condition in conditions), key=_ORDER.index)
+    decided: list[GateCondition] = []
+    for condition in conditions:
+        decided.append(decide_condition(condition, frame, alpha))
+        if condition.name == "win_rate" and decided[-1].value is not None:
+            pair = pairs[condition.variant]
+            decided += judge_conditions(condition, pair, frame, conflicts, alpha)
+    return gate_of(decided, alpha)
+
+
+def gate_of(conditions: Sequence[GateCondition], alpha: float) -> Gate:
+    """The gate that conditions make: as good as its worst, which is told first."""
     ordered = sorted(conditions, key=lambda condition: _ORDER.index(condition.status))
     return Gate(
-        status=status,
+        status=ordered[0].status,
         reasons=tuple(condition.text for condition in ordered),
-        alpha=rule.alpha,
+        alpha=alpha,
         conditions=tuple(conditions),
     )
 
 
-def _win_rate(
-    treatment: str, control: str, pair: JudgedPair, above: float, conflicts: ConflictRule, alpha: float
-) -> list[GateCondition]:
-    outcomes = pair.outcomes(conflicts)
-    decided = outcomes[~np.isnan(outcomes)]
-    missing = pair.missing(conflicts)
-    if not len(decided):
-        text = f"{treatment} against {control}: no case has an outcome."
-        return [_condition("win_rate", treatment, GateStatus.INVALID, text, above)]
-    value = float(decided.mean())
-    low, high = _bounds(decided, missing, alpha)
-    status = _status(low, high, above)
-    if missing > MOST_MISSING * (len(decided) + missing):
+def decide_condition(condition: Condition, frame: CaseFrame, alpha: float) -> GateCondition:
+    """One condition, by bounds that hold for the number of cases that there are."""
+    counting = np.flatnonzero(~np.isnan(condition.worst))
+    known = np.flatnonzero(~np.isnan(condition.scores))
+    value = low = high = None
+    if not len(known):
         status = GateStatus.INVALID
-    tail = {
-        GateStatus.PASS: f"surely more than the {above:.1%} asked",
-        GateStatus.FAIL: f"surely not the {above:.1%} asked",
-        GateStatus.INCONCLUSIVE: f"which does not settle the {above:.1%} asked",
-        GateStatus.INVALID: "but most cases have no outcome, so it says nothing of the dataset",
-    }[status]
-    text = (
-        f"{treatment} wins {value:.1%} of {len(decided):,} cases against {control} "
-        f"({_bounds_words(f'{low:.1%}', f'{high:.1%}', alpha, missing)}), {tail}."
+    else:
+        value = condition.in_units(float(np.average(condition.scores[known], weights=frame.weight_of(known))))
+        clusters = None if frame.clusters is None else frame.clusters[counting]
+        weights = frame.weight_of(counting)
+        worst, best = condition.worst[counting], condition.best[counting]
+        low, high = bounded_mean_bounds(worst, clusters, weights, alpha=alpha)
+        if condition.missing:
+            high = bounded_mean_bounds(best, clusters, weights, alpha=alpha)[1]
+        low, high = condition.in_units(low), condition.in_units(high)
+        status = _status(low, high, condition.asked)
+        if condition.missing > MOST_MISSING * len(counting):
+            status = GateStatus.INVALID
+    return GateCondition(
+        name=condition.name,
+        variant=condition.variant,
+        status=status,
+        text=condition_text(condition, status, value, low, high, len(known), alpha),
+        value=value,
+        low=low,
+        high=high,
+        threshold=condition.asked,
     )
+
+
+def judge_conditions(
+    condition: Condition, pair: JudgedPair, frame: CaseFrame, conflicts: ConflictRule, alpha: float
+) -> list[GateCondition]:
+    """Conditions only where they are broken: the display order, not the answers, may have decided."""
     return [
-        GateCondition(
-            name="win_rate",
-            variant=treatment,
-            status=status,
-            text=text,
-            value=value,
-            low=low,
-            high=high,
-            threshold=above,
-        ),
-        *_position(treatment, pair, alpha),
-        *_display(treatment, control, pair.shares_first(conflicts), alpha),
+        *_position(condition.variant, pair, frame, alpha),
+        *_display(condition.variant, condition.control, pair.shares_first(conflicts), frame, alpha),
     ]
 
 
-def _position(treatment: str, pair: JudgedPair, alpha: float) -> list[GateCondition]:
-    """A condition only where it is broken: the display order, not the answer, decides most cases."""
+def _position(treatment: str, pair: JudgedPair, frame: CaseFrame, alpha: float) -> list[GateCondition]:
+    """The display order, not the answer, decides most cases."""
     both = pair.both
     if not both.any():
         return []
     by_position = both & (np.abs(pair.shown_first - pair.shown_second) == 1)
-    share = proportion(by_position[both].astype(np.float64))
-    low, high = cautious_bounds(share, alpha=alpha)
+    shares = by_position[both].astype(np.float64)
+    if float(shares.mean()) <= MOST_DECIDED_BY_POSITION:
+        return []
+    low, high = bounded_mean_bounds(shares, frame.cluster_of(np.nonzero(both)[0]), alpha=alpha)
     if low <= MOST_DECIDED_BY_POSITION:
         return []
     text = (
@@ -131,94 +132,45 @@ def _position(treatment: str, pair: JudgedPair, alpha: float) -> list[GateCondit
         f"the two orders name different winners (lower bound {low:.1%}); its verdicts say nothing of "
         f"{treatment}."
     )
-    return [
-        GateCondition(
-            name="judge",
-            variant=treatment,
-            status=GateStatus.INVALID,
-            text=text,
-            value=share.value,
-            low=low,
-            high=high,
-            threshold=MOST_DECIDED_BY_POSITION,
-        )
-    ]
+    return [_broken(treatment, text, float(shares.mean()), low, high, MOST_DECIDED_BY_POSITION)]
 
 
-def _display(treatment: str, control: str, shares: Scores, alpha: float) -> list[GateCondition]:
-    """A condition only where it is broken: who was shown first tells who is who.
+def _display(
+    treatment: str, control: str, all_shares: Scores, frame: CaseFrame, alpha: float
+) -> list[GateCondition]:
+    """Who was shown first tells who is who.
 
     The bounds are those of the win rate, so a judge that names whatever is shown first can neither pass a
     gate at 0.5 or above nor fail one at 0.5 or below.
     """
-    found = proportion(shares)
-    low, high = cautious_bounds(found, alpha=alpha)
-    if low <= EVEN_DISPLAY <= high and 0 < found.value < 1:
+    known = np.flatnonzero(~np.isnan(all_shares))
+    shares = all_shares[known]
+    if (shares == EVEN_DISPLAY).all():
         return []
-    ahead, behind = (treatment, control) if found.value > EVEN_DISPLAY else (control, treatment)
-    alone = int((shares == float(found.value > EVEN_DISPLAY)).sum())
-    other = int((shares == float(found.value < EVEN_DISPLAY)).sum())
+    clusters = None if frame.clusters is None else frame.clusters[known]
+    low, high = bounded_mean_bounds(shares, clusters, frame.weight_of(known), alpha=alpha)
+    value = float(np.average(shares, weights=frame.weight_of(known)))
+    if low <= EVEN_DISPLAY <= high and 0 < value < 1:
+        return []
+    ahead, behind = (treatment, control) if value > EVEN_DISPLAY else (control, treatment)
+    alone = int((shares == float(value > EVEN_DISPLAY)).sum())
+    other = int((shares == float(value < EVEN_DISPLAY)).sum())
     text = (
         f"Display order is confounded with the variant: of {len(shares):,} cases {alone:,} showed only "
         f"{ahead} first and {other:,} only {behind}, so a preference for that position would look the same. "
         "Have every case judged in both orders, or in one drawn at random."
     )
-    return [
-        GateCondition(
-            name="judge",
-            variant=treatment,
-            status=GateStatus.INVALID,
-            text=text,
-            value=found.value,
-            low=low,
-            high=high,
-            threshold=EVEN_DISPLAY,
-        )
-    ]
+    return [_broken(treatment, text, value, low, high, EVEN_DISPLAY)]
 
 
-def _check(
-    name: str,
-    treatment: str,
-    variant: Codes,
-    control: Codes,
-    rule: CheckRule,
-    alpha: float,
+def _broken(
+    treatment: str, text: str, value: float, low: float, high: float, threshold: float
 ) -> GateCondition:
-    absolute = rule.min is not None
-    applies = (variant != NOT_APPLICABLE) & (control != NOT_APPLICABLE)
-    one, other = variant[applies], control[applies]
-    gone = (one == MISSING) if absolute else (one == MISSING) | (other == MISSING)
-    missing = int(gone.sum())
-    known, worst, best = _check_scores(one, other, absolute)
-    threshold = _threshold(rule)
-    title = f"check: {name}"
-    if not len(known):
-        text = f"{title}: no case tells of {treatment}."
-        return _condition(title, treatment, GateStatus.INVALID, text, threshold)
-    value = proportion(known).value
-    low = cautious_bounds(proportion(worst), alpha=alpha)[0]
-    high = cautious_bounds(proportion(best), alpha=alpha)[1]
-    if not absolute:
-        value, low, high = to_difference(value), to_difference(low), to_difference(high)
-    status = _status(low, high, threshold)
-    if missing > MOST_MISSING * len(one):
-        status = GateStatus.INVALID
-    asked = f"at least {threshold:.1%}" if absolute else f"a difference above {threshold * 100:+.1f} points"
-    tail = {
-        GateStatus.PASS: f"which shows {asked}",
-        GateStatus.FAIL: f"which rules out {asked}",
-        GateStatus.INCONCLUSIVE: f"which does not settle {asked}",
-        GateStatus.INVALID: "but most outputs are missing, so it says nothing of the dataset",
-    }[status]
-    found = f"passes {value:.1%}" if absolute else f"differs from the control by {value * 100:+.1f} points"
-    ends = (f"{low:.1%}", f"{high:.1%}") if absolute else (f"{low * 100:+.1f}", f"{high * 100:+.1f}")
-    bounds = _bounds_words(*ends, alpha, missing)
     return GateCondition(
-        name=title,
+        name="judge",
         variant=treatment,
-        status=status,
-        text=f"{title}: {treatment} {found} over {len(known):,} cases ({bounds}), {tail}.",
+        status=GateStatus.INVALID,
+        text=text,
         value=value,
         low=low,
         high=high,
@@ -226,52 +178,7 @@ def _check(
     )
 
 
-def _threshold(rule: CheckRule) -> float:
-    if rule.min is not None:
-        return rule.min
-    return rule.above if rule.above is not None else -(rule.margin or 0.0)
-
-
-def _check_scores(one: Codes, other: Codes, absolute: bool) -> tuple[Scores, Scores, Scores]:
-    """Scores of the known cases; of all, the missing counted against the treatment; and counted for it."""
-    if absolute:
-        known = one[one != MISSING].astype(np.float64)
-        missing = len(one) - len(known)
-        return known, np.append(known, np.zeros(missing)), np.append(known, np.ones(missing))
-    return (
-        paired_scores(one, other),
-        paired_scores(one, other, missing_variant=FAILED, missing_control=PASSED),
-        paired_scores(one, other, missing_variant=PASSED, missing_control=FAILED),
-    )
-
-
-def _bounds(decided: Scores, missing: int, alpha: float) -> tuple[float, float]:
-    worst = proportion(np.concatenate([decided, np.zeros(missing)]))
-    best = proportion(np.concatenate([decided, np.ones(missing)]))
-    return cautious_bounds(worst, alpha=alpha)[0], cautious_bounds(best, alpha=alpha)[1]
-
-
 def _status(low: float, high: float, threshold: float) -> GateStatus:
     if low > threshold:
         return GateStatus.PASS
     return GateStatus.FAIL if high < threshold else GateStatus.INCONCLUSIVE
-
-
-def _bounds_words(low: str, high: str, alpha: float, missing: int) -> str:
-    told = f"bounds {low} and {high}, each at error {alpha:.4g}"
-    return told + (
-        f", {missing:,} missing counted against it in one and for it in the other" if missing else ""
-    )
-
-
-def _condition(name: str, variant: str, status: GateStatus, text: str, threshold: float) -> GateCondition:
-    return GateCondition(
-        name=name,
-        variant=variant,
-        status=status,
-        text=text,
-        value=None,
-        low=None,
-        high=None,
-        threshold=threshold,
-    )

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from promptarena.definitions.duel_readout import RankedVariant, Ranking
 from promptarena.definitions.gate_rule import ConflictRule
+from promptarena.evaluation.case_frame import CaseFrame
 from promptarena.evaluation.pairs import JudgedPair
 from promptarena.stats.ratings import average_win_rates, bradley_terry, comparable_groups, win_matrix
 
@@ -17,7 +18,13 @@ __all__ = ["rank"]
 _METHOD = "Bradley-Terry on every verdict, a tie half a win to each; errors clustered by case"
 
 
-def rank(pairs: Sequence[JudgedPair], names: Sequence[str], rule: ConflictRule, confidence: float) -> Ranking:
+def rank(
+    pairs: Sequence[JudgedPair],
+    names: Sequence[str],
+    frame: CaseFrame,
+    rule: ConflictRule,
+    confidence: float,
+) -> Ranking:
     """Rank variants by Bradley-Terry.
 
     Each order's verdict is a comparison of its own, so that a conflict needs no rule here: who wins one
@@ -34,9 +41,10 @@ def rank(pairs: Sequence[JudgedPair], names: Sequence[str], rule: ConflictRule, 
     wins = win_matrix(one, other, score, len(names))
     if note := _not_comparable(wins, names):
         return Ranking(variants=(), method=_METHOD, note=note)
-    if len(np.unique(case)) < 2:
+    clusters = frame.cluster_of(case.astype(np.intp))
+    if len(np.unique(clusters)) < 2:
         return Ranking(variants=(), method=_METHOD, note="Errors need at least two judged cases.")
-    fit = bradley_terry(one, other, score, len(names), case)
+    fit = bradley_terry(one, other, score, len(names), clusters)
     ratings, intervals = fit.ratings(), fit.intervals(confidence)
     averages = average_win_rates(wins)
     counts = np.bincount(np.concatenate([one, other]), minlength=len(names))
@@ -58,9 +66,10 @@ def _comparisons(pair: JudgedPair, rule: ConflictRule) -> list[list[NDArray[np.f
     counts = ~pair.conflicting if rule is ConflictRule.DROP else np.ones_like(pair.conflicting)
     columns = []
     for scores in (pair.shown_first, pair.shown_second):
-        at = np.flatnonzero(~np.isnan(scores) & counts)
-        shape = np.ones(len(at))
-        columns.append([pair.variant * shape, pair.against * shape, scores[at], at.astype(np.float64)])
+        here = ~np.isnan(scores) & counts
+        case = np.nonzero(here)[0]
+        shape = np.ones(len(case))
+        columns.append([pair.variant * shape, pair.against * shape, scores[here], case.astype(np.float64)])
     return columns
 
 

@@ -23,7 +23,17 @@ from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset
 from promptarena.evaluation.table import Row, content_of, read_rows
 
-__all__ = ["FAILED", "MISSING", "NOT_APPLICABLE", "PASSED", "Verdicts", "check_outputs", "load_verdicts"]
+__all__ = [
+    "FAILED",
+    "MISSING",
+    "NOT_APPLICABLE",
+    "PASSED",
+    "RepeatReader",
+    "Verdicts",
+    "check_outputs",
+    "find_case",
+    "load_verdicts",
+]
 
 Results = NDArray[np.int8]
 
@@ -52,7 +62,7 @@ def check_outputs(
     without = len(dataset)
     given_up: set[str] = set()
     for row in read_rows(source, path, problems, [source.output]):
-        case = _case_of(row, dataset, path, source.id, problems)
+        case = find_case(row, dataset, path, source.id, problems)
         if case is None:
             continue
         if case in lines:
@@ -96,6 +106,11 @@ class Verdicts:
     scored: NDArray[np.bool_]
     undeclared: Mapping[str, int]
     """Texts that mean nothing, with how often they occur; these verdicts are not scored."""
+    repeat: NDArray[np.intp] | None = None
+    """Which of the variants' several answers to the case, from 0. None: there is one answer each."""
+    again: NDArray[np.bool_] | None = None
+    """Whether the very same prompt was asked once more: that measures the judge's noise and never counts for
+    the outcome. None: nowhere."""
 
 
 def load_verdicts(
@@ -115,12 +130,14 @@ def load_verdicts(
     reader = _VerdictReader(source, path, variants, problems)
     case_of: list[int] = []
     read: list[tuple[int, int, float | None]] = []
+    repeats = RepeatReader(path, source.repeat, problems)
     for row in read_rows(source, path, problems, [source.first, source.second, source.verdict]):
-        case = _case_of(row, dataset, path, source.id, problems)
+        case = find_case(row, dataset, path, source.id, problems)
         verdict = reader.read(row)
         if case is not None and verdict is not None:
             case_of.append(case)
             read.append(verdict)
+            repeats.take(row)
     reader.finish(len(read))
     return Verdicts(
         case=np.array(case_of, dtype=np.intp),
@@ -129,7 +146,41 @@ def load_verdicts(
         first_score=np.array([-1.0 if score is None else score for *_, score in read], dtype=np.float64),
         scored=np.array([score is not None for *_, score in read], dtype=np.bool_),
         undeclared=dict(reader.undeclared.most_common()),
+        repeat=repeats.numbers(),
     )
+
+
+class RepeatReader:
+    """Reads which of several answers a row is about, from a column that may be absent."""
+
+    def __init__(self, path: Path, column: str, problems: DataProblems) -> None:
+        self._path, self._column, self._problems = path, column, problems
+        self._taken: list[int] = []
+        self._labels: set[int] = set()
+
+    def take(self, row: Row) -> None:
+        """Read one row that counts."""
+        found = as_text(row.values.get(self._column))
+        number = 0
+        if isinstance(found, str) and found:
+            if not (found.isascii() and found.isdigit() and len(found) < 6):
+                self._problems.add(
+                    self._path,
+                    f"A repeat is a whole number, such as 0, 1, 2; found {found!r}.",
+                    line=row.line,
+                    field=self._column,
+                    hint="Where the column means something else, name another with `repeat`.",
+                )
+            else:
+                number = int(found)
+        self._taken.append(number)
+        self._labels.add(number)
+
+    def numbers(self) -> NDArray[np.intp] | None:
+        """For each row taken its repeat, from 0 in the order of the labels; None where there is only one."""
+        if len(self._labels) < 2:
+            return None
+        return np.searchsorted(sorted(self._labels), self._taken).astype(np.intp)
 
 
 class _VerdictReader:
@@ -254,7 +305,8 @@ def _tool_calls(row: Row, path: Path, problems: DataProblems) -> tuple[Mapping[s
     return None
 
 
-def _case_of(row: Row, dataset: Dataset, path: Path, column: str, problems: DataProblems) -> int | None:
+def find_case(row: Row, dataset: Dataset, path: Path, column: str, problems: DataProblems) -> int | None:
+    """The number of a row's case; a case that the dataset does not have is noted, and None."""
     case = dataset.index.get(row.case)
     if case is None and row.case not in dataset.elsewhere:
         problems.add(

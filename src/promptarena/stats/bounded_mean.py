@@ -1,7 +1,8 @@
 """Bounds of the mean of scores in [0, 1] that err no more often than declared, whatever the scores' law.
 
 For a decision: the bounds are exact for yes-or-no answers (Clopper and Pearson's), use the scores' own spread
-where they are finer, and take clusters and weights. For an interval that is right on average see `proportion`.
+where they are finer, and take clusters and weights. For an interval that is right on average see
+`proportion`.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.special import log_ndtr, ndtr
+from scipy.special import ndtr
 
-from promptarena.stats.proportions import cluster_codes
+from promptarena.stats.proportions import cluster_sums
 
 __all__ = ["bounded_mean_bounds"]
 
 Vector = NDArray[np.float64]
 
 _MOST_EXACT: Final = 1000
-"""Distinct clusters up to which probabilities are integrated; beyond, the saddlepoint is as good and quick."""
-_GRID: Final = np.exp(np.arange(-24.0, 20.0, 0.02))
+"""Distinct clusters up to which probabilities are integrated; beyond, the saddlepoint is as good and
+quick."""
+_STEP: Final = 0.1
+_GRID: Final = np.exp(np.arange(-24.0, 20.0, _STEP))
 
 
 def bounded_mean_bounds(
@@ -34,11 +37,11 @@ def bounded_mean_bounds(
 ) -> tuple[float, float]:
     """One-sided bounds of a weighted mean of scores in [0, 1], each at error alpha.
 
-    The lower bound is the alpha quantile of sum_g D_g S_g / sum_g D_g n_g with D uniform on the simplex, S_g a
-    cluster's weighted sum, n_g its weight, and one more cluster of zeros of the mean weight; the upper bound
-    mirrors it with one of ones. Without clusters and weights this is Gaffke's bound; for scores of 0 and 1 it
-    is Clopper and Pearson's. That it never errs more often than alpha is proven for yes-or-no scores, and a
-    conjecture that has stood every attack for others.
+    The lower bound is the alpha quantile of sum_g D_g S_g / sum_g D_g n_g with D uniform on the simplex, S_g
+    a cluster's weighted sum, n_g its weight, and one more cluster of zeros of the mean weight; the upper
+    bound mirrors it with one of ones. Without clusters and weights this is Gaffke's bound; for scores of 0
+    and 1 it is Clopper and Pearson's. That it never errs more often than alpha is proven for yes-or-no
+    scores, and a conjecture that has stood every attack for others.
 
     >>> low, high = bounded_mean_bounds([1, 1, 1, 1, 1, 1, 0, 0], alpha=0.025)
     >>> round(low, 4), round(high, 4)
@@ -46,8 +49,8 @@ def bounded_mean_bounds(
 
     Args:
         scores: shape (n,), each in [0, 1].
-        clusters: shape (n,), what scores have in common (a case, a conversation); scores of different clusters
-            are independent. None: every score is its own cluster.
+        clusters: shape (n,), what scores have in common (a case, a conversation); scores of different
+            clusters are independent. None: every score is its own cluster.
         weights: shape (n,), above 0: how much each score counts. None: all the same.
         alpha: in (0, 0.5), the probability that the true mean lies below the lower bound, and that it lies
             above the upper one.
@@ -57,29 +60,18 @@ def bounded_mean_bounds(
             alpha outside (0, 0.5).
 
     Source: Gaffke 2005, "Three test statistics for a nonparametric one-sided hypothesis on the mean of a
-        nonnegative variable", Mathematical Methods of Statistics 14(4); Learned-Miller and Thomas 2019, "A new
-        confidence interval for the mean of a bounded random variable", arXiv:1905.06208.
+        nonnegative variable", Mathematical Methods of Statistics 14(4); Learned-Miller and Thomas 2019, "A
+        new confidence interval for the mean of a bounded random variable", arXiv:1905.06208.
     """
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 1 or len(values) == 0 or not ((values >= 0) & (values <= 1)).all():
         raise ValueError("scores are one finite number or more between 0 and 1, in one dimension")
     if not 0 < alpha < 0.5:
         raise ValueError(f"a one-sided error lies between 0 and 0.5, not {alpha}")
-    counts = np.ones_like(values) if weights is None else np.asarray(weights, dtype=np.float64)
-    if counts.shape != values.shape or not ((counts > 0) & np.isfinite(counts)).all():
-        raise ValueError("there is one weight for each score, a finite number above 0")
-    sums = counts * values
-    if clusters is not None:
-        codes = cluster_codes(clusters, len(values))
-        sums = np.bincount(codes, weights=sums).astype(np.float64)
-        counts = np.bincount(codes, weights=counts).astype(np.float64)
-    counts = counts / counts.mean()
-    sums = np.clip(sums * (len(counts) / _total(values, weights)), 0.0, counts)
+    sums, counts = cluster_sums(values, clusters, weights)
+    # One cluster has the mean weight 1; rounding must leave no sum beyond its weight.
+    sums, counts = np.clip(sums / counts.mean(), 0.0, counts / counts.mean()), counts / counts.mean()
     return _lower(sums, counts, alpha), 1 - _lower(counts - sums, counts, alpha)
-
-
-def _total(values: Vector, weights: ArrayLike | None) -> float:
-    return float(len(values) if weights is None else np.sum(weights))
 
 
 def _lower(sums: Vector, counts: Vector, alpha: float) -> float:
@@ -99,7 +91,7 @@ def _lower(sums: Vector, counts: Vector, alpha: float) -> float:
         return mean
     reach = 8 * math.sqrt(float(multiplicity @ (total - mean * weight) ** 2)) / float(multiplicity @ weight)
     least = mean - reach if mean > reach and excess(mean - reach) < 0 else 0.0
-    return float(brentq(excess, least, mean, xtol=1e-12, rtol=1e-11))
+    return float(brentq(excess, least, mean, xtol=1e-10, rtol=1e-9))
 
 
 def _integrated(values: Vector, times: Vector) -> float:
@@ -112,7 +104,7 @@ def _integrated(values: Vector, times: Vector) -> float:
     scaled = np.outer(_GRID / math.sqrt(float(times @ values**2)), values)
     angle = np.arctan(scaled) @ times
     log_size = np.log1p(scaled**2) @ times / 2
-    integral = float((np.sin(angle) * np.exp(-log_size)).sum()) * 0.02
+    integral = float((np.sin(angle) * np.exp(-log_size)).sum()) * _STEP
     return min(max(0.5 - integral / math.pi, 0.0), 1.0)
 
 
@@ -137,5 +129,5 @@ def _saddlepoint(values: Vector, times: Vector) -> float:
     root = math.copysign(math.sqrt(max(-2 * log_mgf, 0.0)), point)
     other = point * math.sqrt(curvature)
     density = math.exp(-(root**2) / 2) / math.sqrt(2 * math.pi)
-    found = float(ndtr(root)) + density * (1 / root - 1 / other)
-    return min(max(found, 0.0), 1.0) if np.isfinite(found) else math.exp(float(log_ndtr(root)))
+    below = float(ndtr(root)) + density * (1 / root - 1 / other)
+    return min(max(below, 0.0), 1.0)

@@ -28,7 +28,13 @@ class WinRate:
     """The mean score; (wins + ties / 2) / n where every score is 0, 1/2 or 1."""
 
 
-def win_rate(scores: ArrayLike, cases: ArrayLike | None = None, *, confidence: float = 0.95) -> WinRate:
+def win_rate(
+    scores: ArrayLike,
+    cases: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    *,
+    confidence: float = 0.95,
+) -> WinRate:
     """The win rate, a tie being half a win, with an interval clustered by case.
 
     >>> duel = win_rate([1, 1, 1, 0.5, 0])
@@ -38,12 +44,13 @@ def win_rate(scores: ArrayLike, cases: ArrayLike | None = None, *, confidence: f
     Args:
         scores: shape (n,), in [0, 1]: 1 won, 1/2 tied, 0 lost; what lies between is a part of a win.
         cases: shape (n,), the case of each score. None: each score is a case of its own.
+        weights: shape (n,), above 0: how much each score counts in the rate. None: all the same.
         confidence: of the two-sided interval.
 
     Raises:
         ValueError: as `proportion`.
     """
-    rate = proportion(scores, cases, confidence=confidence)
+    rate = proportion(scores, cases, weights, confidence=confidence)
     values = np.asarray(scores, dtype=np.float64)
     wins, losses = int((values > 0.5).sum()), int((values < 0.5).sum())
     return WinRate(wins, losses, len(values) - wins - losses, rate)

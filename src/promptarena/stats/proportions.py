@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, ndtri
+from scipy.special import ndtri
 
-__all__ = ["Proportion", "cautious_bounds", "cluster_codes", "normal_quantile", "proportion"]
+__all__ = ["Proportion", "cluster_codes", "cluster_sums", "normal_quantile", "proportion"]
 
 Vector = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -38,7 +38,11 @@ class Proportion:
 
 
 def proportion(
-    scores: ArrayLike, clusters: ArrayLike | None = None, *, confidence: float = 0.95
+    scores: ArrayLike,
+    clusters: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    *,
+    confidence: float = 0.95,
 ) -> Proportion:
     """The mean of scores in [0, 1] with Wilson's interval for clustered and fractional scores.
 
@@ -56,10 +60,12 @@ def proportion(
         scores: shape (n,), each in [0, 1].
         clusters: shape (n,), what scores have in common (a case); scores of different clusters are
             independent. None: every score is its own cluster.
+        weights: shape (n,), above 0: how much each score counts. None: all the same.
         confidence: of the two-sided interval, in (0, 1).
 
     Raises:
-        ValueError: no scores, a score outside [0, 1] or not finite, shapes that differ.
+        ValueError: no scores, a score outside [0, 1] or not finite, a weight that is not above 0, shapes that
+            differ.
 
     Source: Wilson (1927) for the interval; Franco, Little, Louis and Slud (2019), J. Survey Statistics and
         Methodology 7(3), "modified Wilson" with the effective sample size; the two added clusters after
@@ -70,51 +76,39 @@ def proportion(
         raise ValueError("a proportion needs at least one score, in one dimension")
     if not ((values >= 0) & (values <= 1)).all():
         raise ValueError("scores are finite numbers between 0 and 1")
-    sums, sizes = values, np.ones_like(values)
-    if clusters is not None:
-        codes = cluster_codes(clusters, len(values))
-        sums = np.asarray(np.bincount(codes, weights=values), dtype=np.float64)
-        sizes = np.asarray(np.bincount(codes), dtype=np.float64)
+    sums, sizes = cluster_sums(values, clusters, weights)
     z2 = normal_quantile(confidence) ** 2
-    n, mean = len(values), float(values.mean())
+    n, mean = len(values), float(values.mean() if weights is None else sums.sum() / len(values))
     effective = n / _design_effect(sums, sizes)
     centre = (mean + z2 / (2 * effective)) / (1 + z2 / effective)
     variance = mean * (1 - mean) / effective + z2 / (4 * effective**2)
     half = float(np.sqrt(z2 * variance)) / (1 + z2 / effective)
     # The end of the side that has no scores left is exact in theory; rounding must not move it off.
-    low = 0.0 if mean == 0 else max(centre - half, 0.0)
-    high = 1.0 if mean == 1 else min(centre + half, 1.0)
+    low = 0.0 if values.max() == 0 else max(centre - half, 0.0)
+    high = 1.0 if values.min() == 1 else min(centre + half, 1.0)
     return Proportion(mean, low, high, n, len(sums), effective)
 
 
-def cautious_bounds(found: Proportion, *, alpha: float) -> tuple[float, float]:
-    """One-sided bounds, each at error alpha, for a decision that must not err more often than declared.
-
-    Clopper and Pearson's bounds with the effective number of answers. Wilson's interval is right on average
-    but, answers being whole, now and then errs more often than it says (50 even duels: 3.2% above where
-    2.5% was declared); these never do for yes-or-no answers.
-
-    >>> low, high = cautious_bounds(proportion([1, 1, 1, 1, 1, 1, 0, 0]), alpha=0.025)
-    >>> round(low, 4), round(high, 4)
-    (0.3491, 0.9681)
-
-    Args:
-        found: from `proportion`; its confidence does not matter.
-        alpha: in (0, 0.5), the probability that the true value lies below the lower bound, and that it lies
-            above the upper one.
+def cluster_sums(
+    values: Vector, clusters: ArrayLike | None, weights: ArrayLike | None
+) -> tuple[Vector, Vector]:
+    """Weighted sums of values, and weights, by cluster; weights scaled to a mean of 1 a value.
 
     Raises:
-        ValueError: an alpha outside (0, 0.5).
-
-    Source: Korn and Graubard (1998), Survey Methodology 24(2), without their correction for few clusters.
+        ValueError: a weight that is not above 0, shapes that differ.
     """
-    if not 0 < alpha < 0.5:
-        raise ValueError(f"a one-sided error lies between 0 and 0.5, not {alpha}")
-    n = found.effective_n
-    wins = found.value * n
-    low = 0.0 if found.value == 0 else float(betaincinv(wins, n - wins + 1, alpha))
-    high = 1.0 if found.value == 1 else float(betaincinv(wins + 1, n - wins, 1 - alpha))
-    return low, high
+    sums, sizes = values, np.ones_like(values)
+    if weights is not None:
+        sizes = np.asarray(weights, dtype=np.float64)
+        if sizes.shape != values.shape or not ((sizes > 0) & np.isfinite(sizes)).all():
+            raise ValueError("there is one weight for each score, a finite number above 0")
+        sizes = sizes / sizes.mean()
+        sums = sizes * values
+    if clusters is not None:
+        codes = cluster_codes(clusters, len(values))
+        sums = np.asarray(np.bincount(codes, weights=sums), dtype=np.float64)
+        sizes = np.asarray(np.bincount(codes, weights=sizes), dtype=np.float64)
+    return sums, sizes
 
 
 def cluster_codes(clusters: ArrayLike, n: int) -> Codes:

@@ -1,0 +1,102 @@
+"""From what was observed in a duel to its readout: the one place where a duel is concluded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from promptarena.definitions.duel import Duel
+from promptarena.definitions.duel_readout import DuelReadout, Gate
+from promptarena.evaluation.axes import axis_readout
+from promptarena.evaluation.check_rates import check_readout
+from promptarena.evaluation.conditions import Condition, list_conditions
+from promptarena.evaluation.evidence import DuelEvidence
+from promptarena.evaluation.gate import decide_gate
+from promptarena.evaluation.pair_readouts import judge_readout, pair_readout
+from promptarena.evaluation.pairs import JudgedPair, judge_pairs
+from promptarena.evaluation.ranking import rank
+from promptarena.evaluation.recorded import Verdicts
+
+__all__ = ["conclude", "gate_conditions"]
+
+
+def conclude(duel: Duel, evidence: DuelEvidence) -> DuelReadout:
+    """Conclude a duel from everything that was observed, recorded or run.
+
+    Raises:
+        DataError: the gate asks for something that was not observed at all.
+    """
+    frame, names, confidence = evidence.cases, list(duel.variants), duel.confidence
+    pairs = _pairs(duel, evidence)
+    notes = list(evidence.notes)
+    if evidence.verdicts is not None:
+        notes += _undeclared(evidence.verdicts)
+    return DuelReadout(
+        duel=duel.duel,
+        cases=len(frame),
+        variants=tuple(names),
+        control=duel.baseline,
+        conflict_rule=duel.conflicts.value,
+        confidence=confidence,
+        pairs=tuple(pair_readout(pair, names, frame, duel.conflicts, confidence) for pair in pairs),
+        judge=judge_readout(pairs, frame, confidence) if pairs else None,
+        ranking=rank(pairs, names, frame, duel.conflicts, confidence) if pairs and len(names) > 2 else None,
+        checks=tuple(
+            check_readout(title, by, frame, duel.baseline, confidence)
+            for title, by in evidence.checks.items()
+        ),
+        gate=_gate(duel, evidence, pairs),
+        notes=tuple(notes),
+        axes=tuple(axis_readout(scores, frame, duel.baseline, confidence) for scores in evidence.axes),
+        clusters=None if frame.clusters is None else len(set(frame.clusters.tolist())),
+        weighted=frame.weights is not None,
+    )
+
+
+def gate_conditions(duel: Duel, evidence: DuelEvidence) -> list[Condition]:
+    """What the gate asks, with each case's score; nothing without a gate.
+
+    Raises:
+        DataError: as `conclude`.
+    """
+    return _conditions(duel, evidence, _pairs(duel, evidence))
+
+
+def _pairs(duel: Duel, evidence: DuelEvidence) -> list[JudgedPair]:
+    if evidence.verdicts is None:
+        return []
+    names = list(duel.variants)
+    at = None if duel.baseline is None else names.index(duel.baseline)
+    return judge_pairs(evidence.verdicts, len(evidence.cases), len(names), at)
+
+
+def _against(duel: Duel, pairs: Sequence[JudgedPair]) -> dict[str, JudgedPair]:
+    names = list(duel.variants)
+    return {names[pair.variant]: pair for pair in pairs if names[pair.against] == duel.baseline}
+
+
+def _conditions(duel: Duel, evidence: DuelEvidence, pairs: Sequence[JudgedPair]) -> list[Condition]:
+    control = duel.baseline
+    if duel.gate is None or control is None:
+        return []  # the definition of a gate without a control is refused
+    treatments = [name for name in duel.variants if name != control]
+    against = _against(duel, pairs)
+    return list_conditions(
+        duel.gate, treatments, control, against, evidence.axes, evidence.checks, duel.conflicts
+    )
+
+
+def _gate(duel: Duel, evidence: DuelEvidence, pairs: Sequence[JudgedPair]) -> Gate | None:
+    if duel.gate is None or duel.baseline is None:
+        return None
+    conditions = _conditions(duel, evidence, pairs)
+    return decide_gate(conditions, _against(duel, pairs), evidence.cases, duel.conflicts, duel.gate.alpha)
+
+
+def _undeclared(verdicts: Verdicts) -> Iterator[str]:
+    if verdicts.undeclared:
+        told = ", ".join(f"{text!r} ({count:,})" for text, count in list(verdicts.undeclared.items())[:5])
+        more = "" if len(verdicts.undeclared) <= 5 else ", ..."
+        yield (
+            f"verdicts that are no declared value are unscored: {told}{more}; if they mean something, say so "
+            "under `values`"
+        )
