@@ -125,7 +125,7 @@ def _saddlepoint(values: Vector, times: Vector) -> float:
     log_mgf = -float(times @ np.log1p(-values * point))
     if abs(point) * math.sqrt(curvature) < 1e-6:
         skewness = 2 * float(times @ values**3) / float(times @ values**2) ** 1.5
-        return 0.5 + skewness / (6 * math.sqrt(2 * math.pi))
+        return float(0.5 + skewness / (6 * math.sqrt(2 * math.pi)))
     root = math.copysign(math.sqrt(max(-2 * log_mgf, 0.0)), point)
     other = point * math.sqrt(curvature)
     density = math.exp(-(root**2) / 2) / math.sqrt(2 * math.pi)
