@@ -9,6 +9,8 @@ import pytest
 from tests.rollout.bandits import BanditTrial
 
 from promptarena.definitions.readout import Status
+from promptarena.errors import UsageError
+from promptarena.rollout.other_policy import estimate_other_policy
 from promptarena.storage.registry.address import registry_address
 from promptarena.storage.registry.registry import Registry, open_registry
 
@@ -50,3 +52,12 @@ def test_a_bandit_ships_from_the_log_without_a_look(tmp_path: Path, registry: Re
     # Seven whole days are in the estimates, and the rest waits.
     assert comparison.n_control + comparison.n_variant == 1400
     assert readout.balance.status == "ok"
+    # Had everybody met the treatment: what its own units say, weighted by the chances that they had.
+    other = {"control": 0.0, "treatment": 1.0}
+    found = estimate_other_policy(registry, trial.log(), "cites", other, trial.clock.now())
+    snips = next(row for row in found.estimates if row.method == "snips")
+    assert (found.reward, found.policy) == ("resolution", "control 0%, treatment 100%")
+    assert snips.value == pytest.approx(0.6, abs=0.06)
+    assert found.rounds == 1600
+    with pytest.raises(UsageError, match="Did you mean `resolution`"):
+        estimate_other_policy(registry, trial.log(), "cites", other, trial.clock.now(), metric="resolutoin")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from promptarena.analysis.plan import Plan
     from promptarena.definitions.calibration_readout import CalibrationReadout
     from promptarena.definitions.duel_readout import DuelReadout
+    from promptarena.definitions.off_policy_readout import OffPolicyReadout
     from promptarena.definitions.readout import Readout
     from promptarena.definitions.simulated import Simulation
     from promptarena.reporting.outlines import Report
@@ -24,6 +25,7 @@ __all__ = [
     "refuse_overwriting",
     "render_calibration",
     "render_duel",
+    "render_off_policy",
     "render_plan",
     "render_readout",
     "render_simulation",
@@ -100,6 +102,13 @@ def render_simulation(
 ) -> None:
     """Render a simulation."""
     _render(simulation, as_json=as_json, html=html, markdown=markdown)
+
+
+def render_off_policy(
+    found: OffPolicyReadout, *, as_json: bool, html: Path | None, markdown: Path | None
+) -> None:
+    """Render an off-policy estimate."""
+    _render(found, as_json=as_json, html=html, markdown=markdown)
 
 
 def _render(report: Report, *, as_json: bool, html: Path | None, markdown: Path | None) -> None:
