@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: setup demo test lint types layers unit calibrate bench clean
+.PHONY: setup demo test lint types layers unit calibrate soak bench clean
 
 setup: $(READY)
 
@@ -36,6 +36,9 @@ unit: $(READY)
 calibrate: $(READY)  ## error rates and coverage by simulation; writes docs/calibration.md (slow)
 	$(BIN)/pytest -q -n 2 -m 'slow and not soak' --calibrate tests
 	$(BIN)/python -m tests.calibration
+
+soak: $(READY)  ## kill -9 of whatever writes, long stories, other engines (slow)
+	$(BIN)/pytest -q -m soak tests
 
 bench: $(READY)  ## every speed claim, as a ratio to a floor or a peer in the same run (slow)
 	$(BIN)/python -m bench

@@ -34,11 +34,11 @@ rollout:
 """
 
 
-def started_project(folder: Path) -> Path:
-    """A project whose experiment takes all traffic."""
+def started_project(folder: Path, *, traffic: str = "100%") -> Path:
+    """A project whose experiment takes so much of the traffic."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "arena.yaml").write_text(_ARENA)
-    (folder / "cites.yaml").write_text(_EXPERIMENT)
+    (folder / "cites.yaml").write_text(_EXPERIMENT.replace("100%", traffic))
     with open_registry(registry_of(load_project(folder))) as registry:
         Lifecycle(registry, SystemClock(), "tester").start(folder / "cites.yaml")
     return folder

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import random
 import sqlite3
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from tests.storage.registry.steps import step
 
@@ -92,3 +96,62 @@ def use_inherited(registry: Registry, told: Connection, actor: str, wanted: int)
         except StaleWriteError:
             continue
     told.send(taken)
+
+
+def acknowledged(notes: Path, what: str) -> list[str]:
+    """Everything of a kind that any process was told is written."""
+    found: list[str] = []
+    for path in notes.glob(f"acknowledged-{what}-*"):
+        data = path.read_text()
+        found += data[: data.rfind("\n") + 1].split()
+    return found
+
+
+def _note(notes: Path, what: str) -> Callable[[str], None]:
+    """Notes that survive this process: it is killed, the machine is not."""
+    handle = os.open(notes / f"acknowledged-{what}-{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def note(text: str) -> None:
+        os.write(handle, f"{text}\n".encode())
+
+    return note
+
+
+def step_among_others(address: Address, told: Connection, notes: Path) -> None:
+    """Take steps for ever, and note those that were acknowledged."""
+    registry, note = _open(address), _note(notes, "step")
+    told.send("ready")
+    while True:
+        standing = registry.standing("cites")
+        assert standing is not None
+        mine = step(standing.last.number + 1)
+        try:
+            registry.commit(Change(transition=mine))
+        except StaleWriteError:
+            continue
+        note(mine.id)
+
+
+def pin_among_others(address: Address, told: Connection, notes: Path) -> None:
+    """Keep pins of units that others pin too, each with an opinion of its own; note what stands."""
+    registry, note = _open(address), _note(notes, "pin")
+    chance = random.Random(os.getpid())
+    told.send("ready")
+    while True:
+        unit, wish = f"unit-{chance.randrange(2_000)}", chance.choice(("control", "treatment"))
+        note(f"{unit}={registry.pins.keep('cites', unit, PinRecord(wish, 0, 0.5)).variant}")
+
+
+def read_among_others(address: Address, told: Connection, notes: Path) -> None:
+    """Read for ever; ends with an error as soon as a reading is wrong, or lacks what was acknowledged."""
+    registry = _open(address)
+    told.send("ready")
+    before: list[str] = []
+    while True:
+        expected = set(acknowledged(notes, "step"))
+        history = registry.history("cites")
+        ids = [one.id for one in history]
+        assert [one.number for one in history] == list(range(len(history)))
+        assert ids[: len(before)] == before
+        assert expected <= set(ids)
+        before = ids
