@@ -38,7 +38,7 @@ class Cohorts:
     cube: Cube
     """Mature cohorts of the stages that the verdict is about, by day, epoch and segment."""
     canary: Cube | None
-    """Those of earlier stages; `None` where there are none."""
+    """Mature cohorts of earlier stages; `None` where there are none."""
     halves: Cube | None
     """The primary in both halves of units' windows, if that was asked for and can be told."""
     arrived: tuple[Arrived, ...]
