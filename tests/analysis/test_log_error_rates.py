@@ -1,6 +1,6 @@
 """Simulated experiments from their events to the verdict: how often nothing ships.
 
-Many experiments share one log, each as epochs of its own, so that one question to the engine answers for all;
+Many experiments share one log on disk, each as epochs of its own, so that one question answers for all of them;
 everything from exposures, windows and cohorts to looks and verdict is the real thing. The mistakes that the
 rules forbid are made beside it, on the same data.
 """
@@ -11,13 +11,11 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from numpy.typing import NDArray
 from tests.analysis.cubes import counts_of
@@ -31,9 +29,10 @@ from promptarena.analysis.conclusion import conclude
 from promptarena.analysis.cube import Cube, Slice
 from promptarena.analysis.event_tables import EventTables
 from promptarena.analysis.planned_size import planned_size
-from promptarena.definitions.events import Kind
+from promptarena.definitions.clock import ManualClock
+from promptarena.definitions.events import Event, Exposure, Generation, Measurement
 from promptarena.definitions.experiment import Experiment
-from promptarena.storage.arrow_schema import schema_of
+from promptarena.storage.event_log import EventLog
 from promptarena.storage.warehouse import Warehouse
 
 Floats = NDArray[np.float64]
@@ -146,84 +145,78 @@ def _verdicts(tmp_path: Path, scenario: str, runs: int, seed: int) -> Iterator[s
     with Warehouse(ordered=False) as warehouse:
         for begin in range(0, runs, _BATCH):
             units = _SCENARIOS[scenario](rng, min(_BATCH, runs - begin))
-            together = _cube(warehouse, of, units)
+            together = _cube(warehouse, tmp_path / f"log-{begin}", of, units)
             for own in _each(together, min(_BATCH, runs - begin)):
                 arrivals = _arrivals(own, _WEIGHTS[scenario])
                 concluded = conclude(own, counts_of(own), plan, planned=size, arrivals=arrivals)
                 yield concluded.verdict.status.value
 
 
-def _cube(warehouse: Warehouse, of: Experiment, units: _Units) -> Cube:
-    tables = _tables(warehouse, of, units)
-    cohorts = read_cohorts(
-        tables,
-        of,
-        of.metrics,
-        as_of=at(days=_DAYS + 3),
-        last_day=date(2026, 3, 29),
-        maturity=Maturity.of(of.metrics, of.unit),
-    )
+def _cube(warehouse: Warehouse, folder: Path, of: Experiment, units: _Units) -> Cube:
+    clock = ManualClock(MIDNIGHT)
+    with EventLog(folder, clock=clock) as log:
+        for hour, events in _hours(of, units):
+            clock.set(at(hour + 1))
+            log.append(events, "process", checked=True)
+        log.seal()
+        tables = EventTables.of_snapshot(warehouse.connection, log.snapshot())
+        cohorts = read_cohorts(
+            tables,
+            of,
+            of.metrics,
+            as_of=at(days=_DAYS + 3),
+            last_day=date(2026, 3, 29),
+            maturity=Maturity.of(of.metrics, of.unit),
+        )
     assert cohorts.gathered.misfits == 0
+    assert sum(arrived.units for arrived in cohorts.arrived) == len(units.hours)
     return cohorts.cube
 
 
-def _tables(warehouse: Warehouse, of: Experiment, units: _Units) -> EventTables:
-    names = pa.array([f"unit-{i}" for i in range(len(units.hours))])
-    variants = np.where(units.treated, "treatment", "control")
-    exposures = {
-        **_happened(units.hours),
-        "experiment": of.name,
-        "definition_hash": of.content_hash,
-        "stage": "ab",
-        "epoch": units.experiment * _EPOCHS + units.epoch,
-        "variant": variants,
-        "propensity": 0.5,
-        "unit_kind": of.unit,
-        "unit_id": names,
-    }
-    resolved = {
-        **_happened(units.hours + units.resolved_after),
-        "name": "resolved",
-        "target_kind": of.unit,
-        "target": names,
-        "source": "code",
-        "value": 1.0,
-    }
-    last_turn = {
-        **_happened(units.hours + units.active_for),
-        "feature": of.feature,
-        "role": "served",
-        "conversation_id": names,
-        "experiment": of.name,
-        "variant": variants,
-    }
-    return EventTables(
-        warehouse.connection,
-        _stored(warehouse, "exposure", exposures, len(names)),
-        _stored(warehouse, "generation", last_turn, len(names)),
-        _stored(warehouse, "measurement", resolved, len(names)),
+def _hours(of: Experiment, units: _Units) -> Iterator[tuple[int, list[Event]]]:
+    """Everything in the order in which it happens, hour by hour, until the last window has closed."""
+    happened = np.concatenate(
+        (units.hours, units.hours + units.resolved_after, units.hours + units.active_for)
     )
+    order = np.argsort(happened)
+    ends = np.searchsorted(happened[order], np.arange(1, (_DAYS + 2) * 24 + 1))
+    for hour, (begin, end) in enumerate(zip((0, *ends[:-1]), ends, strict=True)):
+        moments = [MIDNIGHT + timedelta(hours=moment) for moment in happened[order[begin:end]].tolist()]
+        stories = [divmod(place, len(units.hours)) for place in order[begin:end].tolist()]
+        yield (
+            hour,
+            [_event(of, units, what, unit, ts) for (what, unit), ts in zip(stories, moments, strict=True)],
+        )
 
 
-def _happened(hours: Floats) -> dict[str, Any]:
-    start = int(MIDNIGHT.timestamp() * 1e6)
-    moments = pa.array(start + (hours * 3.6e9).astype(np.int64), pa.int64())
-    ids = pa.array([f"event-{i}" for i in range(len(hours))])
-    return {"event_id": ids, "ts": moments, "received_at": moments}
-
-
-def _stored(warehouse: Warehouse, kind: Kind, columns: dict[str, Any], rows: int) -> Any:
-    arrays = []
-    for field in schema_of(kind):
-        value = columns.get(field.name)
-        if value is None:
-            arrays.append(pa.nulls(rows, field.type))
-        elif isinstance(value, str | float):
-            arrays.append(pa.repeat(pa.scalar(value), rows).cast(field.type))
-        else:
-            arrays.append((value if isinstance(value, pa.Array) else pa.array(value)).cast(field.type))
-    table = pa.Table.from_arrays(arrays, schema=schema_of(kind))
-    return warehouse.connection.create_table(kind, table, overwrite=True)
+def _event(of: Experiment, units: _Units, what: int, unit: int, ts: datetime) -> Event:
+    name, variant = f"unit-{unit}", "treatment" if units.treated[unit] else "control"
+    match what:
+        case 0:
+            return Exposure(
+                ts=ts,
+                experiment=of.name,
+                definition_hash=of.content_hash,
+                stage="ab",
+                epoch=int(units.experiment[unit] * _EPOCHS + units.epoch[unit]),
+                variant=variant,
+                propensity=0.5,
+                unit_kind=of.unit,
+                unit_id=name,
+            )
+        case 1:
+            return Measurement(
+                ts=ts, name="resolved", target_kind=of.unit, target=name, source="code", value=1.0
+            )
+        case _:
+            return Generation(
+                ts=ts,
+                request_id=name,
+                feature=of.feature,
+                conversation_id=name,
+                experiment=of.name,
+                variant=variant,
+            )
 
 
 def _each(together: Cube, runs: int) -> Iterator[Cube]:
