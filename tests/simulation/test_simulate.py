@@ -126,13 +126,13 @@ def test_what_cannot_be_simulated_is_refused(
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", DESIGNS)
 def test_promises_of_every_kind_of_design(tmp_path: Path, kind: str, calibration: Calibration) -> None:
-    _record(calibration, kind, _simulate(tmp_path, kind, 2_000))
+    _record(calibration, kind, _simulate(tmp_path, kind, 1_000))
 
 
 @pytest.mark.slow
 def test_promises_with_guardrails_segments_and_treatments(tmp_path: Path, calibration: Calibration) -> None:
     rails = "[{metric: rating, margin: 0.25}, {metric: latency_p95, margin: 10%}]"
-    guarded = _simulate(tmp_path / "guarded", "rate", 2_000, guardrails=rails, segments="[device, tier]")
+    guarded = _simulate(tmp_path / "guarded", "rate", 1_000, guardrails=rails, segments="[device, tier]")
     _record(calibration, "rate, 2 guardrails, 2 segments", guarded)
     for scenario in guarded.scenarios:
         above = scenario.figure("above")
@@ -146,7 +146,7 @@ def test_promises_with_guardrails_segments_and_treatments(tmp_path: Path, calibr
             seed=guarded.seed,
         ).kept
     three = "{control: {}, warm: {temperature: 0.5}, hot: {temperature: 0.9}}"
-    _record(calibration, "rate, 2 treatments", _simulate(tmp_path / "three", "rate", 2_000, variants=three))
+    _record(calibration, "rate, 2 treatments", _simulate(tmp_path / "three", "rate", 1_000, variants=three))
 
 
 def _record(calibration: Calibration, kind: str, simulation: Simulation) -> None:
