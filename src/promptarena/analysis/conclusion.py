@@ -94,11 +94,11 @@ def _stand(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Sch
         return Standing((), {}, waiting, stopped=False)
     boundary = primary_boundary(plan.design, looks.taken)
     left: dict[str, TreatmentEvidence] = {}
-    evidence: tuple[TreatmentEvidence, ...] = ()
-    paths: dict[str, PrimaryPath] = {}
-    for k in range(1, len(looks.taken) + 1):
+
+    def standing(k: int, *, p_values: bool, stopped: bool = False) -> Standing:
+        """After the first k looks."""
         so_far = looks.taken[:k]
-        paths = primary_paths(plan, treatments, so_far)
+        paths = primary_paths(plan, treatments, so_far, p_values=p_values)
         segments = _primary_segments(plan, so_far[-1].cube, treatments)
         evidence = tuple(
             left.get(treatment)
@@ -112,12 +112,17 @@ def _stand(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Sch
             )
             for treatment in treatments
         )
+        return Standing(so_far, paths, evidence, stopped)
+
+    for k in range(1, len(looks.taken) + 1):
+        evidence = standing(k, p_values=False).evidence
         statuses = decide((), evidence, preregistered=plan.preregistered).by_variant
+        held = {each.variant: each for each in evidence if statuses[each.variant] is Status.HOLD}
+        if Status.SHIP in statuses.values() or len(left | held) == len(treatments):
+            return standing(k, p_values=True, stopped=True)
         # A treatment that is held leaves the trial at that look; all others go on until one ships.
-        left |= {each.variant: each for each in evidence if statuses[each.variant] is Status.HOLD}
-        if Status.SHIP in statuses.values() or len(left) == len(treatments):
-            return Standing(so_far, paths, evidence, stopped=True)
-    return Standing(looks.taken, paths, evidence, stopped=False)
+        left |= held
+    return standing(len(looks.taken), p_values=True)
 
 
 def _primary_segments(plan: AnalysisPlan, cube: Cube, treatments: Sequence[str]) -> tuple[SegmentEffect, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ __all__ = ["Cell", "Cube", "MomentArrays", "Slice"]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Key = tuple[str, ...]
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,14 @@ class Cube:
     values: Mapping[str, ValueCounts] = field(default_factory=dict)
     """By column, those of which quantiles are asked; the moments of a quantile are of values a unit."""
     _merged: dict[tuple[str, ...], dict[Key, Cell]] = field(default_factory=dict, init=False, repr=False)
+    _known: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def remembered(self, key: Hashable, make: Callable[[], _Made]) -> _Made:
+        """What was made of the cube under this key, or is now: a readout compares the same many times."""
+        if key not in self._known:
+            self._known[key] = make()
+        made: _Made = self._known[key]
+        return made
 
     @property
     def dimensions(self) -> tuple[str, ...]:

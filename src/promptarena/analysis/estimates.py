@@ -58,6 +58,13 @@ def arm_pair(
         treatment: another.
         where: a dimension of the cube and the value to which the comparison is restricted.
     """
+    key = ("arm pair", metric, control, treatment, where)
+    return cube.remembered(key, lambda: _arm_pair(cube, metric, control, treatment, where))
+
+
+def _arm_pair(
+    cube: Cube, metric: Metric, control: str, treatment: str, where: tuple[str, str] | None
+) -> ArmPair:
     arms = strata(cube, metric, control, treatment, where=where)
     n_control = sum(c.n for c, _ in arms)
     n_treatment = sum(t.n for _, t in arms)

@@ -11,6 +11,8 @@ from promptarena.analysis.estimates import arm_pair
 from promptarena.analysis.hypotheses import NO_MARGIN, good_z
 from promptarena.analysis.looks import LookPoint
 from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Guardrail
+from promptarena.definitions.metric import Metric
+from promptarena.definitions.quantities import Margin
 from promptarena.errors import UsageError
 from promptarena.stats.group_sequential import (
     Boundary,
@@ -64,9 +66,16 @@ def primary_boundary(design: Design, looks: Sequence[LookPoint]) -> Boundary:
 
 
 def primary_paths(
-    plan: AnalysisPlan, treatments: Sequence[str], looks: Sequence[LookPoint]
+    plan: AnalysisPlan, treatments: Sequence[str], looks: Sequence[LookPoint], *, p_values: bool = True
 ) -> dict[str, PrimaryPath]:
     """Every treatment's path. With several, each look applies Holm's method to sequential p-values.
+
+    Args:
+        plan: what was declared.
+        treatments: the variants but control.
+        looks: those taken so far.
+        p_values: whether they are wanted of a single treatment, which is decided without; each costs a
+            search.
 
     Raises:
         UsageError: supplied boundaries with several treatments; no p-values can be had from those.
@@ -78,13 +87,14 @@ def primary_paths(
         )
     boundary = primary_boundary(plan.design, looks)
     z = {treatment: tuple(_primary_z(plan, look, treatment) for look in looks) for treatment in treatments}
-    # Holm's method is needed at every look only with several treatments, and p-values cost a search each.
-    several = len(treatments) > 1
+    # Holm's method is needed at every look only with several treatments.
+    several, last = len(treatments) > 1, len(looks) - 1
     adjusted = {
         k: _adjusted(plan.design, z, looks[: k + 1])
         for k in range(len(looks))
-        if several or k == len(looks) - 1
+        if several or (p_values and k == last)
     }
+    at_last = adjusted.get(last, dict.fromkeys(treatments, (None, None)))
 
     def rejected(treatment: str, k: int) -> bool | None:
         value = z[treatment][k]
@@ -98,8 +108,8 @@ def primary_paths(
             variant=treatment,
             z=z[treatment],
             rejected=tuple(rejected(treatment, k) for k in range(len(looks))),
-            p_value=adjusted[len(looks) - 1][treatment][0],
-            p_adjusted=adjusted[len(looks) - 1][treatment][1],
+            p_value=at_last[treatment][0],
+            p_adjusted=at_last[treatment][1],
         )
         for treatment in treatments
     }
@@ -110,10 +120,7 @@ def guardrail_path(
 ) -> GuardrailPath:
     """One-sided non-inferiority at alpha, spent over the same looks by the primary's spending function."""
     metric = plan.metric(guardrail.metric)
-    z = [
-        good_z(arm_pair(look.cube, metric, plan.control, treatment), metric, guardrail.margin)
-        for look in looks
-    ]
+    z = [_z(plan, look, metric, treatment, guardrail.margin) for look in looks]
     boundary = spending_boundary(
         [look.fraction for look in looks],
         _spending(plan.design),
@@ -139,8 +146,14 @@ def _primary_z(plan: AnalysisPlan, look: LookPoint, treatment: str) -> float | N
     if look.recorded is not None:
         return look.recorded.z.get(treatment)
     metric = plan.metric(plan.primary.metric)
-    pair = arm_pair(look.cube, metric, plan.control, treatment)
-    return good_z(pair, metric, plan.primary.margin or NO_MARGIN)
+    return _z(plan, look, metric, treatment, plan.primary.margin or NO_MARGIN)
+
+
+def _z(plan: AnalysisPlan, look: LookPoint, metric: Metric, treatment: str, margin: Margin) -> float | None:
+    return look.cube.remembered(
+        ("z", metric, plan.control, treatment, margin),
+        lambda: good_z(arm_pair(look.cube, metric, plan.control, treatment), metric, margin),
+    )
 
 
 def _adjusted(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from scipy.optimize import brentq
@@ -109,6 +110,19 @@ def spending_boundary(
     Raises:
         ValueError: fractions that do not increase by at least .01% of themselves, or bad alpha or sides.
     """
+    return _spending_boundary(tuple(fractions), spending, alpha, sides, final, tuple(past_critical_z))
+
+
+@lru_cache(maxsize=512)
+def _spending_boundary(
+    fractions: tuple[float, ...],
+    spending: SpendingFunction,
+    alpha: float,
+    sides: Sides,
+    final: bool,
+    past_critical_z: tuple[float, ...],
+) -> Boundary:
+    """Kept, because one readout asks for the same boundary of every guardrail, treatment and look."""
     _check_looks(fractions, sides)
     if len(past_critical_z) > len(fractions):
         raise ValueError(f"{len(past_critical_z)} past critical values for {len(fractions)} looks")
@@ -130,7 +144,7 @@ def spending_boundary(
         if look + 1 < len(fractions):
             low = lower_end(critical[-1], sides)
             running = running.after(fraction, low, critical[-1], fractions[look + 1])
-    return Boundary(tuple(fractions), tuple(critical), sides, tuple(spent))
+    return Boundary(fractions, tuple(critical), sides, tuple(spent))
 
 
 def supplied_boundary(
