@@ -20,7 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from promptarena.definitions.document import FieldPath, read_document
 from promptarena.definitions.file_reference import with_file_texts
@@ -124,11 +124,14 @@ class RepeatRule(Frozen):
     share: Annotated[Share, Field(gt=0)] = 0.2
     """Of the cases."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _expand(cls, written: Any) -> Any:
-        whole = isinstance(written, int) and not isinstance(written, bool)
-        return {"times": written} if whole else written
+
+def _as_repeat(written: Any) -> Any:
+    whole = isinstance(written, int) and not isinstance(written, bool)
+    return {"times": written} if whole else written
+
+
+RepeatSetting = Annotated[RepeatRule, BeforeValidator(_as_repeat, json_schema_input_type=RepeatRule | Whole)]
+"""The rule, or just how often."""
 
 
 class JudgeEntry(JudgeModel):
@@ -147,7 +150,7 @@ class JudgeEntry(JudgeModel):
     """Several models instead of one; each inherits what it does not say."""
     abstain: bool = False
     """Whether a judge may say that it cannot tell; its vote is then not counted, and that is."""
-    repeat: RepeatRule | None = None
+    repeat: RepeatSetting | None = None
     reply: ReplyForm = ReplyForm.JSON_SCHEMA
     prompts: JudgePrompts = JudgePrompts()
     """Instructions of your own in place of the package's."""

@@ -7,6 +7,7 @@ the same answer on every machine; what the prompt asks for moves the odds:
 - one that asks for briefness, or for at most some sentences, makes answers shorter;
 - one that asks never to promise, or to say when it does not know, makes wrong promises rarer;
 - a high temperature makes right answers rarer;
+- a judge's message is answered as a judge would (`judging`);
 - a long prompt delays the first token, a long answer takes its time per token, and failures grow with the
   prompt's length.
 """
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
+from promptarena.demo.judging import judgment
 from promptarena.demo.shop import Policy, deciding_policy, is_right
 
 __all__ = ["MODELS", "Failure", "Model", "Reply", "answer", "count_tokens"]
@@ -140,6 +142,9 @@ def _texts(messages: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 def _reply_text(messages: list[tuple[str, str]], model: Model, temperature: float, draw: Random) -> str:
     system = " ".join(text for role, text in messages if role in ("system", "developer"))
     asked = [text for role, text in messages if role == "user"]
+    judged = judgment(system, asked[-1], draw) if asked else None
+    if judged is not None:
+        return judged
     duel = _DUEL.search(asked[-1]) if asked else None
     if duel is not None:
         return _preferred(asked[-1], duel["first"], duel["second"], draw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -66,7 +67,7 @@ def completion(body: Mapping[str, Any], reply: Reply, name: str) -> bytes:
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": reply.text, "refusal": None},
-        "logprobs": None,
+        "logprobs": {"content": _logprobs(reply)} if body.get("logprobs") is True else None,
         "finish_reason": reply.finish_reason,
     }
     envelope = _envelope(body, name, "chat.completion")
@@ -128,6 +129,27 @@ def _usage(reply: Reply) -> dict[str, Any]:
         "prompt_tokens_details": {"cached_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": 0},
     }
+
+
+def _logprobs(reply: Reply) -> list[dict[str, Any]]:
+    """Of each token, and of the digits near one that is a digit: less likely, the farther off."""
+    return [_token_logprob(piece) for piece in reply.pieces]
+
+
+def _token_logprob(piece: str) -> dict[str, Any]:
+    digit = piece.strip()
+    blank = piece[: len(piece) - len(digit)]
+    others = [piece]
+    if digit.isdecimal() and len(digit) == 1:
+        near = [int(digit) + step for step in (0, -1, 1, -2, 2)]
+        others = [f"{blank}{number}" for number in near if 0 <= number <= 9]
+    # 0.8 for the token itself; each step away is a fifth as likely.
+    logprobs = {token: math.log(0.8) + math.log(0.2) * ((at + 1) // 2) for at, token in enumerate(others)}
+    alternatives = [
+        {"token": token, "logprob": logprob, "bytes": list(token.encode())}
+        for token, logprob in logprobs.items()
+    ]
+    return alternatives[0] | {"top_logprobs": alternatives}
 
 
 def _event(value: Mapping[str, Any]) -> bytes:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
-from typing import Final
+from typing import Final, TypeAlias
 
 from promptarena.evaluation.judges.untrusted import hidden_characters, shown_openly
 
@@ -22,6 +22,7 @@ _LOOKED_AT: Final = 200_000
 """Characters of a text that are searched."""
 
 
+@lru_cache(maxsize=256)  # an answer is judged in several calls, one soon after the other
 def signs_of_steering(text: str) -> tuple[str, ...]:
     """Which signs a text shows, in words; empty for most.
 
@@ -35,18 +36,35 @@ def signs_of_steering(text: str) -> tuple[str, ...]:
     text = text[:_LOOKED_AT]
     hidden = hidden_characters(text)
     seen = re.sub(r"\\u\{[0-9A-F]+\}", "", shown_openly(text)) if hidden else text
-    plain = unicodedata.normalize("NFKC", seen)
-    found = [name for name, pattern in _signs() if pattern.search(plain)]
+    plain = unicodedata.normalize("NFKC", seen).lower()
+    found = [
+        name
+        for name, patterns in _signs()
+        if any(
+            any(word in plain for word in only_with) and pattern.search(plain)
+            for only_with, pattern in patterns
+        )
+    ]
     return (*found, _HIDDEN) if hidden else tuple(found)
 
 
+_Patterns: TypeAlias = tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]
+"""Words of which one must be there, so that most texts are done with quickly, and what is then searched."""
+
+
 @cache
-def _signs() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Each sign with what shows it."""
+def _signs() -> tuple[tuple[str, _Patterns], ...]:
+    """Each sign with what shows it; all of it in lower case."""
     table = json.loads(
         files("promptarena.evaluation.judges").joinpath("steering_signs.json").read_text("utf-8")
     )
     return tuple(
-        (entry["sign"], re.compile("|".join(entry["patterns"]), re.IGNORECASE | re.MULTILINE))
+        (
+            entry["sign"],
+            tuple(
+                (tuple(one["only_with"]), re.compile(one["pattern"], re.MULTILINE))
+                for one in entry["patterns"]
+            ),
+        )
         for entry in table
     )
