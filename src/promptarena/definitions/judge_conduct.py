@@ -1,10 +1,8 @@
-"""How a judge behaved in a run: what it could not say, what it said twice, where its panel was divided."""
+"""How a judge behaved in a run: what it could not say, who tried to steer it, where its panel was divided."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
-from promptarena.definitions.readout import Interval
 
 __all__ = ["JudgeConduct", "MemberConduct"]
 
@@ -39,13 +37,6 @@ class JudgeConduct:
     """By variant, its answers with a sign of steering the judge; variants without any are left out."""
     signs: dict[str, int] = field(default_factory=dict)
     """The same answers by sign; one may have several."""
-    asked_again: int = 0
-    """Readable verdicts that were asked for once more in the same order."""
-    changed_mind: int = 0
-    """Of those, where the other answer differed. Swapped orders that disagree as often are noise; what they
-    disagree more often is position."""
-    changed_mind_rate: float | None = None
-    changed_mind_interval: Interval | None = None
     decided: int = 0
     """Verdicts on pairs by a panel."""
     divided: int = 0

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from tests.evaluation.judges.asking import RUBRIC, answer, calls_of, judge, says, says_object
 
+from promptarena.definitions.duel_readout import JudgeReadout
+from promptarena.evaluation.case_frame import CaseFrame
 from promptarena.evaluation.judges import JudgedCase, JudgeTally, Judgment, PreparedJudge
-from promptarena.evaluation.pairs import judge_pairs, judge_readout
+from promptarena.evaluation.pair_readouts import judge_readout
+from promptarena.evaluation.pairs import judge_pairs
 
 VARIANTS = ("control", "treatment")
 
@@ -31,6 +34,12 @@ def judged(prepared: PreparedJudge, say: Any, count: int = 40, **tally: Any) -> 
             completion = says("so so") if verdict is None else says_object(asked, verdict=verdict)
             found.add(prepared.read(asked, completion))
     return found
+
+
+def readout_of(tally: JudgeTally, count: int) -> JudgeReadout:
+    verdicts = tally.verdicts()
+    assert verdicts is not None
+    return judge_readout(judge_pairs(verdicts, count, 2, 0), CaseFrame(ids=list(cases_of(count))), 0.95)
 
 
 def for_treatment(subject: Any) -> str:
@@ -56,9 +65,7 @@ def test_verdicts_are_columns_like_recorded_ones() -> None:
 
 
 def test_a_judge_that_always_names_the_first_is_found_out() -> None:
-    verdicts = judged(judge(), lambda _: "first").verdicts()
-    assert verdicts is not None
-    readout = judge_readout(judge_pairs(verdicts, 40, 2, 0), 0.95)
+    readout = readout_of(judged(judge(), lambda _: "first"), 40)
     assert (readout.first_position_rate, readout.conflict_rate) == (1.0, 1.0)
     assert readout.first_both == 40
 
@@ -113,27 +120,17 @@ def test_asking_again_tells_noise_and_changes_no_outcome() -> None:
         return "first" if draw.random() < 0.8 else "second"
 
     prepared = judge(repeat={"times": 2, "share": 1.0})
-    tally = judged(prepared, noisy, count=200)
-    conduct = tally.conduct()
-    assert conduct.asked_again == 400
-    # Two draws of a judge that says "first" in 80% differ in 2 x .8 x .2 = 32%.
-    assert conduct.changed_mind_rate == pytest.approx(0.32, abs=0.08)
-    assert conduct.changed_mind_interval is not None
-    low, high = conduct.changed_mind_interval
-    assert low is not None
-    assert high is not None
-    assert low < 0.32 < high
-    verdicts = tally.verdicts()
-    assert verdicts is not None
-    assert len(verdicts.case) == 400
-    readout = judge_readout(judge_pairs(verdicts, 200, 2, 0), 0.95)
-    # The same judge in swapped orders disagrees where both name the first, or both the second: 68%.
+    readout = readout_of(judged(prepared, noisy, count=200), 200)
+    assert (readout.asked_again, readout.both_orders) == (400, 200)
+    # Two draws of a judge that says "first" in 80% differ in 2 x .8 x .2 = 32%; in swapped orders it disagrees
+    # with itself where both name the first, or both the second: 68%. The rest is position.
+    assert readout.noise_rate == pytest.approx(0.32, abs=0.08)
     assert readout.conflict_rate == pytest.approx(0.68, abs=0.1)
 
 
-def test_a_judge_that_is_not_asked_again_has_no_repeat_rate() -> None:
-    conduct = judged(judge(), for_treatment, count=2).conduct()
-    assert (conduct.asked_again, conduct.changed_mind_rate, conduct.changed_mind_interval) == (0, None, None)
+def test_a_judge_that_is_not_asked_again_has_no_noise_rate() -> None:
+    readout = readout_of(judged(judge(), for_treatment, count=2), 2)
+    assert (readout.asked_again, readout.noise_rate) == (0, None)
 
 
 # Panels

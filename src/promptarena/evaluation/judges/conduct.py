@@ -7,19 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-import numpy as np
-
 from promptarena.definitions.judge import JudgeEntry, Scoring
 from promptarena.definitions.judge_conduct import JudgeConduct, MemberConduct
 from promptarena.evaluation.judges.model_family import self_preference
 from promptarena.evaluation.judges.panel_votes import decided_verdict
 from promptarena.evaluation.judges.questions import ABSTAINED
-from promptarena.stats.proportions import Proportion, proportion
 
-__all__ = ["Gathered", "Pair", "Scored", "Votes", "conduct_of", "member_names"]
+__all__ = ["Gathered", "Votes", "conduct_of", "member_names"]
 
 Pair: TypeAlias = tuple[int, int, int, int]
 """Case, variant shown first, variant shown second, repeat of the answers."""
+Asked: TypeAlias = tuple[int, int, int, int, int]
+"""The same, and which asking once more; 0 is the one that counts."""
 Scored: TypeAlias = tuple[int, int, int]
 """Case, variant, repeat of the answer."""
 Votes: TypeAlias = list[float | None]
@@ -32,9 +31,9 @@ _Key: TypeAlias = tuple[str, Pair | Scored, int]
 class Gathered:
     """Judgments without their texts."""
 
-    pairs: dict[Pair, Votes] = field(default_factory=dict)
-    again: dict[tuple[Pair, int, int], float | None] = field(default_factory=dict)
-    """What a member said when it was asked once more."""
+    pairs: dict[Asked, Votes] = field(default_factory=dict)
+    again: dict[Asked, Votes] = field(default_factory=dict)
+    """What was said where the same was asked once more."""
     scores: dict[str, dict[Scored, Votes]] = field(default_factory=dict)
     """By axis."""
     reasons: dict[_Key, str] = field(default_factory=dict)
@@ -69,13 +68,10 @@ def conduct_of(
     judge_hash: str,
     variants: Sequence[str],
     models: Mapping[str, str | None],
-    confidence: float,
 ) -> JudgeConduct:
     """How a judge behaved."""
     members = member_names(judge)
     panel = judge.panel is not None
-    repeated = _changed_mind(gathered)
-    rate = proportion(*repeated, confidence=confidence) if len(repeated[0]) else None
     suspected = Counter(variants[variant] for _, variant, _ in gathered.signs)
     decided = [decided_verdict(votes, judge.panel) for votes in gathered.pairs.values()]
     divided = sum(len({vote for vote in votes if vote is not None}) > 1 for votes in gathered.pairs.values())
@@ -86,10 +82,6 @@ def conduct_of(
         unscored=dict(Counter(gathered.reasons.values()).most_common()),
         suspected=dict(suspected.most_common()),
         signs=dict(Counter(sign for signs in gathered.signs.values() for sign in signs).most_common()),
-        asked_again=len(repeated[0]),
-        changed_mind=int(repeated[0].sum()),
-        changed_mind_rate=rate.value if rate else None,
-        changed_mind_interval=rate.interval if rate else None,
         decided=sum(verdict is not None for verdict in decided) if panel else 0,
         divided=divided if panel else 0,
         spread=dict(_spread(gathered)) if panel else {},
@@ -100,21 +92,8 @@ def conduct_of(
     kin = self_preference(
         dict(zip(members, [str(member.model) for member in judge.members], strict=True)), models
     )
-    notes = (*_notes(found, rate), *kin)
+    notes = (*_notes(found), *kin)
     return replace(found, notes=notes)
-
-
-def _changed_mind(gathered: Gathered) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], list[int]]:
-    """1 where asking once more in the same order gave another verdict, 0 where not; the cases beside."""
-    changed: list[float] = []
-    cases: list[int] = []
-    for (pair, member, _), second in gathered.again.items():
-        votes = gathered.pairs.get(pair)
-        first = votes[member] if votes is not None else None
-        if first is not None and second is not None:
-            changed.append(float(first != second))
-            cases.append(pair[0])
-    return np.array(changed), cases
 
 
 def _spread(gathered: Gathered) -> Iterator[tuple[str, float]]:
@@ -146,7 +125,7 @@ def _members(
         )
 
 
-def _notes(found: JudgeConduct, repeated: Proportion | None) -> Iterator[str]:
+def _notes(found: JudgeConduct) -> Iterator[str]:
     if found.unscored:
         total = sum(found.unscored.values())
         told = ", ".join(f"{reason} ({count:,})" for reason, count in list(found.unscored.items())[:5])
@@ -157,12 +136,6 @@ def _notes(found: JudgeConduct, repeated: Proportion | None) -> Iterator[str]:
         yield (
             f"injection suspected in {count:,} {answers} of {variant}: read them; the signs change no score "
             "and prove nothing"
-        )
-    if repeated is not None:
-        yield (
-            f"asked once more in the same order, the judge changed its verdict in {found.changed_mind:,} of "
-            f"{found.asked_again:,} ({repeated.value:.1%}, {repeated.low:.1%} to {repeated.high:.1%}): that "
-            "much of its conflicts between orders is noise"
         )
     if found.divided:
         yield f"the panel was divided on {found.divided:,} of {found.decided:,} verdicts"

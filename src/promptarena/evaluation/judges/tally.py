@@ -47,12 +47,12 @@ class JudgeTally:
             self.gathered.signs[case, self.variants[name], subject.repeat] = signs
         if subject.task is Task.PAIRWISE and subject.against is not None:
             pair = (case, variant, self.variants[subject.against], subject.repeat)
-            score = judgment.scores.get(PREFERENCE)
-            if subject.again:
-                self.gathered.again[pair, subject.member, subject.again] = score
-                return
-            self.gathered.pairs.setdefault(pair, [None] * members)[subject.member] = score
-            self.gathered.note_reason((PREFERENCE, pair, subject.member), judgment.unscored.get(PREFERENCE))
+            asked = self.gathered.pairs if not subject.again else self.gathered.again
+            votes = asked.setdefault((*pair, subject.again), [None] * members)
+            votes[subject.member] = judgment.scores.get(PREFERENCE)
+            if not subject.again:
+                reason = judgment.unscored.get(PREFERENCE)
+                self.gathered.note_reason((PREFERENCE, pair, subject.member), reason)
             return
         place = (case, variant, subject.repeat)
         for name in (*judgment.scores, *judgment.unscored):
@@ -66,13 +66,14 @@ class JudgeTally:
     def verdicts(self) -> Verdicts | None:
         """Pairwise verdicts as the columns of recorded ones; `None` where the judge compares no pairs.
 
-        Of several answers to a case there is a row for each.
+        Of several answers to a case there is a row for each, and what was asked once more is marked.
         """
         if self.judge.pairwise is None:
             return None
-        pairs = sorted(self.gathered.pairs)
-        scores = [decided_verdict(self.gathered.pairs[pair], self.judge.panel) for pair in pairs]
-        columns = np.array(pairs, dtype=np.intp).reshape(-1, 4)
+        votes = self.gathered.pairs | self.gathered.again
+        asked = sorted(votes)
+        scores = [decided_verdict(votes[one], self.judge.panel) for one in asked]
+        columns = np.array(asked, dtype=np.intp).reshape(-1, 5)
         return Verdicts(
             case=columns[:, 0],
             first=columns[:, 1],
@@ -80,6 +81,8 @@ class JudgeTally:
             first_score=np.array([-1.0 if score is None else score for score in scores], dtype=np.float64),
             scored=np.array([score is not None for score in scores], dtype=np.bool_),
             undeclared={},
+            repeat=columns[:, 3],
+            again=columns[:, 4] > 0,
         )
 
     def scores(self) -> tuple[AxisScores, ...]:
@@ -88,8 +91,9 @@ class JudgeTally:
 
     def _axis_scores(self, axis: Axis) -> AxisScores:
         shape = (len(self.variants), len(self.cases), self.repeats)
-        values, scored = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+        values, scored, asked = np.zeros(shape), np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
         for (case, variant, repeat), votes in self.gathered.scores.get(axis.name, {}).items():
+            asked[variant, case, repeat] = True
             score = decided_score(votes, self.judge.panel)
             if score is not None:
                 values[variant, case, repeat] = score
@@ -100,14 +104,11 @@ class JudgeTally:
             axis.high,
             {name: values[number] for name, number in self.variants.items()},
             {name: scored[number] for name, number in self.variants.items()},
+            {name: asked[number] for name, number in self.variants.items()},
         )
 
-    def conduct(self, confidence: float = 0.95) -> JudgeConduct:
-        """How the judge behaved.
-
-        Args:
-            confidence: of the interval of the repeat rate.
-        """
+    def conduct(self) -> JudgeConduct:
+        """How the judge behaved, besides what its verdicts tell."""
         return conduct_of(
             self.gathered,
             self.judge,
@@ -115,5 +116,4 @@ class JudgeTally:
             judge_hash=self.hash,
             variants=tuple(self.variants),
             models=self.models,
-            confidence=confidence,
         )
