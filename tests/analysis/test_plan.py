@@ -214,3 +214,55 @@ def test_a_non_inferior_primary_is_sized_by_its_margin() -> None:
     planned = plan(request)
     assert planned.mde == pytest.approx(0.012)
     assert "design.mde is not used" in planned.notes[1]
+
+
+def _guarded(*guardrails: Guardrail, **design: object) -> Plan:
+    declared = AnalysisPlan(
+        experiment="x",
+        control="control",
+        variants=("control", "treatment"),
+        metrics=(
+            Metric(name="resolved", kind=MetricKind.RATE, of="resolved", absent=Absence.ZERO),
+            Metric(
+                name="latency", kind=MetricKind.MEAN, of="ms", absent=Absence.MISSING, better=Better.LOWER
+            ),
+            Metric(
+                name="refunds", kind=MetricKind.RATE, of="refund", absent=Absence.ZERO, better=Better.LOWER
+            ),
+        ),
+        primary=Primary(metric="resolved"),
+        guardrails=guardrails,
+        design=Design(expected=0.6, mde=FIVE_POINTS, **design),  # type: ignore[arg-type]
+        preregistered=True,
+    )
+    return plan(PlanRequest.from_analysis_plan(declared))
+
+
+def test_a_guardrail_is_sized_by_its_own_variance() -> None:
+    latency = Guardrail(metric="latency", margin=Margin(value=20), sd=400)
+    guarded = _guarded(latency)
+    # One-sided at .05 with power .9, two equal arms: (1.644854 + 1.281552)^2 2 400^2 / 20^2 units an arm.
+    assert guarded.guardrail_sizes[0].units == pytest.approx(2 * 2 * 400**2 / 20**2 * 8.563847, abs=1)
+    assert guarded.total == pytest.approx(guarded.guardrail_sizes[0].units or 0, abs=2)
+    assert any("`latency` needs more units than the primary" in note for note in guarded.notes)
+    wide = _guarded(Guardrail(metric="latency", margin=Margin(value=100), sd=400))
+    assert wide.total == sized(guardrails=1).total
+    assert wide.power_each == guarded.power_each == pytest.approx(0.9)
+
+
+def test_a_percent_margin_of_a_rate_is_sized_as_the_contrast_that_tests_it() -> None:
+    [size] = _guarded(
+        Guardrail(metric="refunds", margin=Margin(value=0.1, relative=True), expected=0.2)
+    ).guardrail_sizes
+    variance = 0.2 * 0.8 * 2 * (1 + 1.1**2)
+    assert size.units == pytest.approx(variance / 0.02**2 * 8.563847, abs=1)
+
+
+def test_guardrails_that_cannot_be_sized_say_why() -> None:
+    found = _guarded(
+        Guardrail(metric="latency", margin=Margin(value=20)), Guardrail(metric="refunds", expected=0.1)
+    )
+    notes = " ".join(found.notes)
+    assert "`latency` is not sized by its own variance: its `sd` is not said" in notes
+    assert "`refunds` is not sized by its own variance: with a margin of 0" in notes
+    assert found.total == sized(guardrails=2).total

@@ -183,7 +183,7 @@ def test_skipped_looks_leave_their_error_to_the_next() -> None:
     # The whole allowance of an O'Brien-Fleming type function at that fraction, in one look.
     normal = NormalDist()
     spent = 2 * normal.cdf(normal.inv_cdf(0.0125) / path.looks[0].fraction ** 0.5)
-    assert path.looks[0].alpha_spent == pytest.approx(spent, rel=1e-6)
+    assert path.looks[0].alpha_spent == pytest.approx(2 * spent, rel=1e-6)
     assert path.looks[0].critical_z == pytest.approx(-normal.inv_cdf(spent), rel=1e-6)
 
 
@@ -192,7 +192,7 @@ def test_the_calendar_may_force_the_last_look() -> None:
     declared = plan(metric("value", "rate"), preregistered=True, design={**FOUR_LOOKS, "max_days": 14})
     readout = _read(made, declared, _information(0.5, 40_000))
     assert readout.verdict.status is Status.HOLD
-    assert readout.paths[0].looks[-1].alpha_spent == pytest.approx(0.025)
+    assert readout.paths[0].looks[-1].alpha_spent == pytest.approx(0.05)
 
 
 def test_the_planned_number_of_units_makes_the_last_look_though_they_tell_less_than_planned() -> None:
@@ -202,7 +202,7 @@ def test_the_planned_number_of_units_makes_the_last_look_though_they_tell_less_t
     readout = _read(made, declared, hopeful)
     assert readout.verdict.status is Status.HOLD
     assert readout.paths[0].looks[-1].fraction == pytest.approx(2 / 3, abs=0.01)
-    assert readout.paths[0].looks[-1].alpha_spent == pytest.approx(0.025)
+    assert readout.paths[0].looks[-1].alpha_spent == pytest.approx(0.05)
 
 
 def test_fewer_than_200_observed_values_never_ship() -> None:

@@ -115,7 +115,7 @@ _LOOKS: Final = (
         n=1502,
         z=1.31,
         critical_z=4.3326,
-        alpha_spent=0.0000074,
+        alpha_spent=0.0000147,
         crossed=False,
     ),
     Look(
@@ -124,11 +124,11 @@ _LOOKS: Final = (
         n=3004,
         z=2.77,
         critical_z=2.9631,
-        alpha_spent=0.0015252,
+        alpha_spent=0.0030503,
         crossed=False,
     ),
-    Look(fraction=0.75, day=None, n=0, z=None, critical_z=2.3590, alpha_spent=0.0096491, crossed=None),
-    Look(fraction=1.0, day=None, n=0, z=None, critical_z=2.0141, alpha_spent=0.025, crossed=None),
+    Look(fraction=0.75, day=None, n=0, z=None, critical_z=2.3590, alpha_spent=0.0192982, crossed=None),
+    Look(fraction=1.0, day=None, n=0, z=None, critical_z=2.0141, alpha_spent=0.05, crossed=None),
 )
 
 

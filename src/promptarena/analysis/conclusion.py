@@ -10,11 +10,12 @@ from promptarena.analysis.breakdowns import segment_effects
 from promptarena.analysis.burn_in import burn_in_ends, settled
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.evidence import look_evidence, waiting_evidence
+from promptarena.analysis.futility_rule import futility_bounds
 from promptarena.analysis.harm import harm_checks
 from promptarena.analysis.looks import LookPoint, PlannedSize, Schedule, schedule
 from promptarena.analysis.sequential import PrimaryPath, primary_boundary, primary_paths
 from promptarena.analysis.trust import sample_balance, trust_checks
-from promptarena.analysis.verdict import TreatmentEvidence, decide
+from promptarena.analysis.verdict import TreatmentEvidence, decide, is_futile
 from promptarena.definitions.analysis_plan import AnalysisPlan
 from promptarena.definitions.readout import Balance, SegmentEffect, Status, UnitCounts, Verdict
 
@@ -92,7 +93,7 @@ def _stand(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Sch
     if not looks.taken:
         waiting = tuple(waiting_evidence(plan, cube, treatment, looks.outlook) for treatment in treatments)
         return Standing((), {}, waiting, stopped=False)
-    boundary = primary_boundary(plan.design, looks.taken)
+    boundary, bounds = primary_boundary(plan.design, looks.taken), futility_bounds(plan, looks.taken)
     left: dict[str, TreatmentEvidence] = {}
 
     def standing(k: int, *, p_values: bool, stopped: bool = False) -> Standing:
@@ -107,6 +108,7 @@ def _stand(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Sch
                 so_far,
                 paths[treatment],
                 boundary.critical_z[k - 1],
+                bounds[:k],
                 [effect for effect in segments if effect.variant == treatment],
                 looks.outlook,
             )
@@ -117,10 +119,15 @@ def _stand(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Sch
     for k in range(1, len(looks.taken) + 1):
         evidence = standing(k, p_values=False).evidence
         statuses = decide((), evidence, preregistered=plan.preregistered).by_variant
-        held = {each.variant: each for each in evidence if statuses[each.variant] is Status.HOLD}
+        # A treatment that is held leaves the trial at that look; all others go on until one ships. One that
+        # is held for want of effect may go on: the bound does not bind.
+        held = {
+            each.variant: each
+            for each in evidence
+            if statuses[each.variant] is Status.HOLD and not is_futile(each)
+        }
         if Status.SHIP in statuses.values() or len(left | held) == len(treatments):
             return standing(k, p_values=True, stopped=True)
-        # A treatment that is held leaves the trial at that look; all others go on until one ships.
         left |= held
     return standing(len(looks.taken), p_values=True)
 

@@ -8,6 +8,7 @@ from promptarena.analysis import wording
 from promptarena.analysis.comparisons import compare
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import arm_pair
+from promptarena.analysis.futility_rule import futility_check
 from promptarena.analysis.hypotheses import good_sign
 from promptarena.analysis.looks import MIN_OBSERVED, LookPoint
 from promptarena.analysis.sequential import GuardrailPath, PrimaryPath, guardrail_path
@@ -31,6 +32,7 @@ def look_evidence(
     looks: Sequence[LookPoint],
     path: PrimaryPath,
     critical_z: float,
+    futility_z: Sequence[float],
     segments: Sequence[SegmentEffect],
     outlook: str,
 ) -> TreatmentEvidence:
@@ -41,6 +43,7 @@ def look_evidence(
         looks: those taken so far, this one last.
         path: the treatment's primary at those looks.
         critical_z: the primary's boundary at this look.
+        futility_z: the declared bounds at the looks, if there are some.
         segments: effects by segment of this treatment, at this look.
         outlook: what comes next.
     """
@@ -58,6 +61,7 @@ def look_evidence(
         variant=path.variant,
         effect=good_effect(plan, look.cube, path.variant),
         primary=_primary_check(plan, look, path, k, critical_z, len(plan.design.looks)),
+        futility=futility_check(plan, looks, path, futility_z),
         requirements=(
             *guardrails,
             *observed_checks(plan, look.cube, path.variant),

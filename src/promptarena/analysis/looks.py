@@ -42,7 +42,7 @@ class LookPoint:
     """One look: the cohorts it had and its place in the design."""
 
     fraction: float
-    """Information over the planned maximum, at most 1."""
+    """Information over the planned maximum; above 1 where the last look has more than was planned."""
     planned: int
     """Index of the latest planned look that it stands for."""
     day: date | None
@@ -139,8 +139,8 @@ def _fraction(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], planned
             return 0.0
         least = min(least, known)
     if planned.information is None:
-        return min(_units(cube) / planned.units, 1.0)
-    return min(least / planned.information, 1.0)
+        return _units(cube) / planned.units
+    return least / planned.information
 
 
 def _apart(share: float, taken: Sequence[LookPoint]) -> float:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from promptarena.analysis.plan_request import PlanRequest
-from promptarena.analysis.planned_comparison import PlannedComparison, planned_comparison
+from promptarena.analysis.planned_comparison import PlannedComparison, PlannedStopping, planned_comparison
+from promptarena.analysis.planned_guardrail import GuardrailSize
 from promptarena.definitions.metric import MetricKind
 from promptarena.stats.power import shared_power, whole_weeks
-from promptarena.stats.stopping import drift_for_power, stopping_probabilities
+from promptarena.stats.stopping import Stopping
 
 __all__ = ["ExpectedN", "MdeRow", "Plan", "PlannedLook", "plan"]
 
@@ -34,6 +35,12 @@ class PlannedLook:
     """Units in all, cumulative."""
     days: int | None
     """Until then, in whole weeks; `None` where no traffic is given."""
+    stops_null: float | None = None
+    """Probability that the trial ends at this look if there is no effect; `None` where none is looked for."""
+    stops_mde: float | None = None
+    """The same with the effect that is looked for."""
+    futility_z: float | None = None
+    """At or below it, towards the good side, the look says `hold`; `None` without such a bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +82,8 @@ class Plan:
     power_each: float
     """Of the primary alone, so that they do."""
     guardrails: int
+    guardrail_sizes: tuple[GuardrailSize, ...]
+    """What each guardrail needs by its own variance, where a definition says what is expected of it."""
     spending: str
     """`supplied` where boundaries were."""
     total: int
@@ -89,6 +98,8 @@ class Plan:
     """`None` where `mde` is."""
     max_information: float | None
     """1 / SE^2 of the effect at `total`; `None` where `mde` is."""
+    futility: str | None
+    """How the type II error is spent; `None` where only the last look gives up."""
     days: int | None
     """In whole weeks; `None` where no traffic is given."""
     mde_table: tuple[MdeRow, ...]
@@ -99,8 +110,8 @@ def plan(request: PlanRequest) -> Plan:
     """Size an experiment; or, of a request with `units`, say what they can find or with what power.
 
     With m treatments each is compared with control at alpha / m, the first step of Holm's method. With G
-    guardrails the primary and each of them get power 1 - (1 - power) / (G + 1); a guardrail whose own metric
-    varies so much that it needs more units than the primary is not known to the plan.
+    guardrails the primary and each of them get power 1 - (1 - power) / (G + 1), and the plan is as large as
+    the one of them that needs most; of a guardrail of which nothing is expected that is not known.
     """
     comparison = planned_comparison(request)
     each, distance = shared_power(request.power, request.guardrails), comparison.distance
@@ -114,28 +125,33 @@ def plan(request: PlanRequest) -> Plan:
     else:
         # A request has units or an effect; 0, if it had neither, is refused.
         fixed = comparison.units(distance or 0.0, each)
-    per_variant = _split(request, fixed * inflation)
+    sizes = request.sizes(comparison.shares, each) if request.sizes else ()
+    largest = max((size.units or 0 for size in sizes), default=0) if request.units is None else 0
+    per_variant = _split(request, max(fixed * inflation, largest))
     total = sum(per_variant.values())
+    stopping = comparison.stopping(each) if distance is not None else None
     return Plan(
         kind=request.kind.value,
         baseline=request.baseline,
         mde=distance,
         non_inferiority=request.margin is not None,
-        alpha=request.alpha,
+        alpha=request.alpha if request.critical_z is None else comparison.boundary.alpha,
         power=max(0.0, 1 - (1 - each) * (request.guardrails + 1)),
         power_each=each,
         guardrails=request.guardrails,
+        guardrail_sizes=sizes,
         spending=request.spending.value if request.critical_z is None else "supplied",
         total=total,
         total_fixed=sum(_split(request, fixed).values()),
         per_variant=per_variant,
         inflation=inflation,
-        looks=tuple(_looks(comparison, total)),
-        expected_n=_expected_n(comparison, each, total) if distance is not None else None,
+        looks=tuple(_looks(comparison, total, stopping)),
+        expected_n=_expected_n(stopping, total) if stopping is not None else None,
         max_information=comparison.information(total, distance) if distance is not None else None,
+        futility=request.futility.spending.value if request.futility else None,
         days=_days(request, total),
         mde_table=tuple(_mde_table(comparison, each, total)),
-        notes=tuple(_notes(comparison, distance, total)),
+        notes=tuple(_notes(comparison, distance, total, sizes, fixed * inflation)),
     )
 
 
@@ -145,26 +161,34 @@ def _split(request: PlanRequest, units: float) -> dict[str, int]:
     return {variant: math.ceil(units * share - 1e-6) for variant, share in shares}
 
 
-def _looks(comparison: PlannedComparison, total: int) -> Iterator[PlannedLook]:
+def _looks(
+    comparison: PlannedComparison, total: int, stopping: PlannedStopping | None
+) -> Iterator[PlannedLook]:
     boundary = comparison.boundary
-    for fraction, critical, spent in zip(
-        boundary.fractions, boundary.critical_z, boundary.alpha_spent, strict=True
-    ):
+    last = len(boundary.fractions) - 1
+    for k, fraction in enumerate(boundary.fractions):
         n = math.ceil(fraction * total - 1e-6)
         yield PlannedLook(
             fraction=fraction,
-            critical_z=critical,
-            alpha_spent=boundary.sides * spent,
+            critical_z=boundary.critical_z[k],
+            alpha_spent=boundary.sides * boundary.alpha_spent[k],
             n=n,
             days=_days(comparison.request, n),
+            stops_null=_stops(stopping.null, k, last) if stopping else None,
+            stops_mde=_stops(stopping.effect, k, last) if stopping else None,
+            futility_z=stopping.futility_z[k] if stopping and stopping.futility_z else None,
         )
 
 
-def _expected_n(comparison: PlannedComparison, power: float, total: int) -> ExpectedN:
-    drift = drift_for_power(comparison.boundary, power)
+def _stops(stopping: Stopping, k: int, last: int) -> float:
+    """Whoever comes to the last look stops there."""
+    stops = [up + down for up, down in zip(stopping.upper, stopping.lower, strict=True)]
+    return stops[k] if k < last else max(1 - math.fsum(stops[:last]), 0.0)
+
+
+def _expected_n(stopping: PlannedStopping, total: int) -> ExpectedN:
     return ExpectedN(
-        null=total * stopping_probabilities(comparison.boundary, 0.0).expected_information,
-        mde=total * stopping_probabilities(comparison.boundary, drift).expected_information,
+        null=total * stopping.null.expected_information, mde=total * stopping.effect.expected_information
     )
 
 
@@ -185,7 +209,13 @@ def _mde_table(comparison: PlannedComparison, power: float, total: int) -> Itera
             yield MdeRow(n=units, mde=mde, relative=relative, days=_days(request, units))
 
 
-def _notes(comparison: PlannedComparison, distance: float | None, total: int) -> Iterator[str]:
+def _notes(
+    comparison: PlannedComparison,
+    distance: float | None,
+    total: int,
+    sizes: Sequence[GuardrailSize],
+    primary: float,
+) -> Iterator[str]:
     request, boundary = comparison.request, comparison.boundary
     treatments = len(request.variants) - 1
     if distance is None:
@@ -196,10 +226,11 @@ def _notes(comparison: PlannedComparison, distance: float | None, total: int) ->
             f" = {comparison.alpha:.4g}, the first step of Holm's method."
         )
     if request.guardrails:
+        yield from _guardrail_notes(request, sizes, primary)
+    if comparison.futility is not None and len(boundary.fractions) > 1:
         yield (
-            f"The primary and {request.guardrails} guardrail{'s' * (request.guardrails > 1)} share the chance"
-            " to miss. A guardrail that varies more for its margin than the primary for its effect needs more"
-            " units than this: size it as a plan of its own."
+            "The bound on futility is not binding: whoever goes on past it costs no type I error. The size"
+            f" reckons with its being obeyed ({comparison.futility.family} spending of the type II error)."
         )
     if request.margin is not None:
         yield "Non-inferiority is sized for no true difference."
@@ -215,8 +246,25 @@ def _notes(comparison: PlannedComparison, distance: float | None, total: int) ->
     yield from _calendar_notes(comparison, total)
 
 
+def _guardrail_notes(request: PlanRequest, sizes: Sequence[GuardrailSize], primary: float) -> Iterator[str]:
+    several = f"{request.guardrails} guardrail{'s' * (request.guardrails > 1)}"
+    yield f"The primary and {several} share the chance to miss."
+    for size in sizes:
+        if size.units is None:
+            yield f"The guardrail `{size.metric}` is not sized by its own variance: {size.note}."
+        elif size.units > primary and request.units is None:
+            yield f"The guardrail `{size.metric}` needs more units than the primary, and decides the size."
+        elif request.units is not None and size.units > request.units:
+            yield f"The guardrail `{size.metric}` needs {size.units:,} units to pass as often as the primary."
+    if not sizes:
+        yield (
+            "A guardrail that varies more for its margin than the primary for its effect needs more units"
+            " than this: declare its `expected` or `sd` in a definition, which sizes it too."
+        )
+
+
 def _calendar_notes(comparison: PlannedComparison, total: int) -> Iterator[str]:
-    days = [look.days for look in _looks(comparison, total)]
+    days = [look.days for look in _looks(comparison, total, None)]
     if days[-1] is not None and len(set(days)) < len(days):
         yield (
             "Some looks fall into the same week. Looks are taken at the ends of whole weeks, so only the last"

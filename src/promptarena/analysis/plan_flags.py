@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from promptarena.analysis.plan_request import FLAGS, PlanRequest
-from promptarena.definitions.analysis_plan import Spending
+from promptarena.definitions.analysis_plan import Futility, Spending
 from promptarena.definitions.experiment import load_experiment
 from promptarena.definitions.metric import Better, MetricKind
 from promptarena.definitions.quantities import Margin, parse_share
@@ -33,6 +33,7 @@ def request_from_flags(
     spending: str = "obrien-fleming",
     gamma: float = -4.0,
     critical_z: str | None = None,
+    futility: str | None = None,
     variants: int | None = None,
     allocation: str | None = None,
     guardrails: int = 0,
@@ -56,6 +57,7 @@ def request_from_flags(
         spending: one of `Spending`.
         gamma: of `hwang-shih-decani`.
         critical_z: supplied boundaries in place of spending: `3.47,2.45,2.14,2.01`.
+        futility: one of `Spending`, by which looks may end the trial for want of effect.
         variants: how many, the control included; 2, or as many as `allocation` has.
         allocation: `0.8,0.2`, control first, or `control=0.8,new=0.2`, which names the variants too.
         guardrails: how many.
@@ -84,6 +86,7 @@ def request_from_flags(
     fractions = read("looks", looks, _looks)
     family = read("spending", spending, _spending)
     supplied = read("critical_z", critical_z, numbers)
+    giving_up = read("futility", futility, _spending)
     daily = read("daily_units", daily_units, lambda text: numbers(str(text)))
     side = read("better", better, _better)
     counted = variants or (len(shares[1]) if shares else 2)
@@ -104,6 +107,7 @@ def request_from_flags(
         spending=family,
         gamma=gamma,
         critical_z=supplied,
+        futility=None if giving_up is None else Futility(spending=giving_up),
         variants=(shares and shares[0]) or _names(counted),
         allocation=shares[1] if shares else None,
         guardrails=guardrails,

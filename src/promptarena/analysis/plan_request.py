@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from promptarena.definitions.analysis_plan import AnalysisPlan, Spending, Test
+from promptarena.analysis.planned_guardrail import GuardrailSize, guardrail_size
+from promptarena.definitions.analysis_plan import AnalysisPlan, Futility, Spending, Test
 from promptarena.definitions.metric import Better, MetricKind
 from promptarena.definitions.quantities import Margin
 from promptarena.errors import Location, Problem, UsageError
@@ -28,6 +29,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "spending": "--spending",
     "gamma": "--gamma",
     "critical_z": "--critical-z",
+    "futility": "--futility",
     "variants": "--variants",
     "allocation": "--allocation",
     "guardrails": "--guardrails",
@@ -48,6 +50,7 @@ _FIELDS: Final[Mapping[str, str]] = {
     "spending": "design.spending",
     "gamma": "design.gamma",
     "critical_z": "design.critical_z",
+    "futility": "design.futility",
     "variants": "variants",
     "allocation": "variants",
 }
@@ -84,11 +87,16 @@ class PlanRequest:
     spending: Spending = Spending.OBRIEN_FLEMING
     gamma: float = -4.0
     critical_z: tuple[float, ...] | None = None
+    futility: Futility | None = None
+    """How the type II error is spent, if looks may end the trial for want of effect."""
     variants: tuple[str, ...] = DEFAULT_VARIANTS
     """Control first."""
     allocation: tuple[float, ...] | None = None
     """Shares of the units, one a variant, summing to 1; none: equal."""
     guardrails: int = 0
+    sizes: Callable[[tuple[float, float], float], tuple[GuardrailSize, ...]] | None = None
+    """What the guardrails need by themselves, given control's and the smallest treatment's shares and the
+    power of each; `None` where nothing is known of them."""
     daily_units: tuple[float, ...] | None = None
     """Units that arrive a day: one number, or seven of a week."""
     min_days: int = 7
@@ -155,9 +163,14 @@ class PlanRequest:
             spending=design.spending,
             gamma=design.gamma,
             critical_z=design.critical_z,
+            futility=design.futility,
             variants=variants,
             allocation=tuple(weights[variant] for variant in variants) if weights else None,
             guardrails=len(plan.guardrails),
+            sizes=lambda shares, power: tuple(
+                guardrail_size(each, plan.metric(each.metric), design, shares, power=power)
+                for each in plan.guardrails
+            ),
             daily_units=tuple(daily_units) if daily_units is not None else None,
             min_days=design.min_days,
             names=_FIELDS,

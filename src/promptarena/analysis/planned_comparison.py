@@ -4,17 +4,28 @@ looks."""
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptarena.analysis.plan_request import PlanRequest
 from promptarena.definitions.metric import Better, MetricKind
+from promptarena.stats.futility import futility_boundary
 from promptarena.stats.group_sequential import Boundary, spending_boundary, supplied_boundary
-from promptarena.stats.power import achieved_power, detectable_effect, units_needed
+from promptarena.stats.power import achieved_power, detectable_effect, price_of_looks, units_needed
 from promptarena.stats.spending import SpendingFunction
 from promptarena.stats.spread import Spread, clustered_factor, cuped_factor, mean_spread, rate_spread
-from promptarena.stats.stopping import inflation_factor
+from promptarena.stats.stopping import Stopping, drift_for_power, stopping_probabilities
 
 __all__ = ["PlannedComparison", "planned_comparison"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStopping:
+    """Where a trial stops; a bound on futility is obeyed."""
+
+    null: Stopping
+    effect: Stopping
+    futility_z: tuple[float, ...] | None
+    """One a look, towards the good side; `None` without such a bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +37,7 @@ class PlannedComparison:
     """Of all units: control's and the treatment's."""
     alpha: float
     boundary: Boundary
+    futility: SpendingFunction | None = None
 
     @property
     def distance(self) -> float | None:
@@ -40,12 +52,14 @@ class PlannedComparison:
 
     def inflation(self, power: float) -> float:
         """Price of the looks."""
-        return inflation_factor(self.boundary, power, self.alpha)
+        return price_of_looks(self.boundary, power, self.alpha, self.futility)
 
     def power(self, distance: float, units: float) -> float:
         """Of so many units in all, with the looks."""
         spread = self._spread(distance)
-        return achieved_power(distance, spread, units, alpha=self.alpha, boundary=self.boundary)
+        return achieved_power(
+            distance, spread, units, alpha=self.alpha, boundary=self.boundary, futility=self.futility
+        )
 
     def detectable(self, units: float, power: float) -> float | None:
         """The smallest distance that so many units in all can tell, with the looks; `None` if none can be."""
@@ -56,7 +70,19 @@ class PlannedComparison:
             alpha=self.alpha,
             power=power,
             boundary=self.boundary,
+            futility=self.futility,
         )
+
+    def stopping(self, power: float) -> PlannedStopping:
+        """Where the trial stops, without effect and with the one that it finds with this power."""
+        if self.futility is None or len(self.boundary.fractions) == 1:
+            drift = drift_for_power(self.boundary, power)
+            null, effect = (stopping_probabilities(self.boundary, d) for d in (0.0, drift))
+            return PlannedStopping(null, effect, None)
+        upper = replace(self.boundary, sides=1)
+        bound = futility_boundary(upper, power, self.futility)
+        null, effect = (stopping_probabilities(upper, d, futility_z=bound.z) for d in (0.0, bound.drift))
+        return PlannedStopping(null, effect, bound.z)
 
     def information(self, units: float, distance: float) -> float:
         """1 / SE^2 of the plain difference at so many units in all.
@@ -115,4 +141,6 @@ def planned_comparison(request: PlanRequest) -> PlannedComparison:
     else:
         spending = SpendingFunction(request.spending.value, request.gamma)
         boundary = spending_boundary(request.looks, spending, alpha)
-    return PlannedComparison(request, (control, min(treatments)), alpha, boundary)
+    rule = request.futility
+    futility = None if rule is None else SpendingFunction(rule.spending.value, rule.gamma)
+    return PlannedComparison(request, (control, min(treatments)), alpha, boundary, futility)

@@ -10,7 +10,7 @@ import numpy as np
 from promptarena.analysis.estimates import arm_pair
 from promptarena.analysis.hypotheses import NO_MARGIN, good_z
 from promptarena.analysis.looks import LookPoint
-from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Guardrail
+from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Futility, Guardrail
 from promptarena.definitions.metric import Metric
 from promptarena.definitions.quantities import Margin
 from promptarena.errors import UsageError
@@ -23,7 +23,15 @@ from promptarena.stats.group_sequential import (
 from promptarena.stats.multiplicity import holm
 from promptarena.stats.spending import SpendingFunction
 
-__all__ = ["GuardrailPath", "PrimaryPath", "guardrail_path", "primary_boundary", "primary_paths"]
+__all__ = [
+    "GuardrailPath",
+    "PrimaryPath",
+    "guardrail_path",
+    "primary_boundary",
+    "primary_paths",
+    "spending_of",
+    "whole_boundary",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ def primary_boundary(design: Design, looks: Sequence[LookPoint]) -> Boundary:
     if design.critical_z is not None:
         boundary = supplied_boundary(fractions, [design.critical_z[look.planned] for look in looks])
     else:
-        boundary = spending_boundary(fractions, _spending(design), design.alpha, final=looks[-1].final)
+        boundary = spending_boundary(fractions, spending_of(design), design.alpha, final=looks[-1].final)
     return replace(
         boundary,
         critical_z=tuple(
@@ -123,7 +131,7 @@ def guardrail_path(
     z = [_z(plan, look, metric, treatment, guardrail.margin) for look in looks]
     boundary = spending_boundary(
         [look.fraction for look in looks],
-        _spending(plan.design),
+        spending_of(plan.design),
         plan.design.alpha,
         sides=1,
         final=looks[-1].final,
@@ -138,8 +146,19 @@ def guardrail_path(
     )
 
 
-def _spending(design: Design) -> SpendingFunction:
-    return SpendingFunction(design.spending.value, design.gamma)
+def whole_boundary(design: Design, looks: Sequence[LookPoint]) -> Boundary:
+    """The boundary of the looks taken, and of those still planned at their planned fractions."""
+    following = looks[-1].planned + 1 if looks else 0
+    fractions = [*(look.fraction for look in looks), *design.looks[following:]]
+    if design.critical_z is None:
+        return spending_boundary(fractions, spending_of(design), design.alpha, final=True)
+    taken = [design.critical_z[look.planned] for look in looks]
+    return supplied_boundary(fractions, [*taken, *design.critical_z[following:]])
+
+
+def spending_of(rule: Design | Futility) -> SpendingFunction:
+    """The function by which a rule spends its error."""
+    return SpendingFunction(rule.spending.value, rule.gamma)
 
 
 def _primary_z(plan: AnalysisPlan, look: LookPoint, treatment: str) -> float | None:
@@ -176,7 +195,7 @@ def _sequential_p(design: Design, path: Sequence[float | None], looks: Sequence[
     one_side = sequential_p_value(
         [value if last >= 0 else -value for value, _ in seen],
         [look.fraction for _, look in seen],
-        _spending(design),
+        spending_of(design),
         sides=1,
         final=seen[-1][1].final,
     )

@@ -15,15 +15,14 @@ from scipy.special import ndtr
 
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import arm_pair
+from promptarena.analysis.futility_rule import chances, futility_bounds
 from promptarena.analysis.hypotheses import good_sign
 from promptarena.analysis.looks import LookPoint, PlannedSize
-from promptarena.analysis.sequential import PrimaryPath, primary_boundary
+from promptarena.analysis.sequential import PrimaryPath, primary_boundary, whole_boundary
 from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Test
 from promptarena.definitions.readout import Comparison, Interval, Look, LookPath
 from promptarena.stats.anytime import AsymptoticSequence
 from promptarena.stats.effects import Effect
-from promptarena.stats.group_sequential import Boundary, spending_boundary, supplied_boundary
-from promptarena.stats.spending import SpendingFunction
 from promptarena.stats.stagewise import stagewise_estimate
 
 __all__ = ["look_path", "primary_comparison"]
@@ -44,7 +43,15 @@ def look_path(
     planned = [] if stopped or ended else _planned(plan.design, looks, following)
     if not stopped or path is None:
         at_look = "repeated interval at this look" if looks else "always-valid interval"
-        return LookPath(variant=treatment, looks=(*taken, *planned), interval_label=at_look)
+        found = chances(plan, looks, path) if path else None
+        return LookPath(
+            variant=treatment,
+            looks=(*taken, *planned),
+            interval_label=at_look,
+            p_value=path.p_value if path else None,
+            power_trend=found.trend if found else None,
+            power_planned=found.planned if found else None,
+        )
     end = _crossing(plan, looks, path)
     after = _after_stopping(plan, looks[: end + 1], path)
     label = "stage-wise ordered interval and median-unbiased estimate, after stopping"
@@ -56,6 +63,7 @@ def look_path(
         interval_label=label,
         estimate=after[0] if after else None,
         interval=after[1] if after else None,
+        p_value=path.p_value,
     )
 
 
@@ -128,7 +136,7 @@ def _error_beyond(critical: float) -> float:
 
 
 def _taken(plan: AnalysisPlan, looks: Sequence[LookPoint], path: PrimaryPath) -> list[Look]:
-    boundary = primary_boundary(plan.design, looks)
+    boundary, bounds = primary_boundary(plan.design, looks), futility_bounds(plan, looks)
     return [
         Look(
             fraction=look.fraction,
@@ -136,8 +144,9 @@ def _taken(plan: AnalysisPlan, looks: Sequence[LookPoint], path: PrimaryPath) ->
             n=sum(cell.units for cell in look.cube.by().values()),
             z=path.z[k],
             critical_z=boundary.critical_z[k],
-            alpha_spent=boundary.alpha_spent[k],
+            alpha_spent=boundary.sides * boundary.alpha_spent[k],
             crossed=None if path.z[k] is None else path.rejected[k] is not None,
+            futility_z=bounds[k] if k < len(bounds) else None,
         )
         for k, look in enumerate(looks)
     ]
@@ -148,30 +157,20 @@ def _planned(design: Design, looks: Sequence[LookPoint], following: int) -> list
     fractions = design.looks[following:]
     if not fractions:
         return []
-    so_far = [look.fraction for look in looks]
-    boundary = _whole_boundary(design, looks, so_far, fractions)
+    so_far = len(looks)
+    boundary = whole_boundary(design, looks)
     return [
         Look(
             fraction=fraction,
             day=None,
             n=0,
             z=None,
-            critical_z=boundary.critical_z[len(so_far) + i],
-            alpha_spent=boundary.alpha_spent[len(so_far) + i],
+            critical_z=boundary.critical_z[so_far + i],
+            alpha_spent=boundary.sides * boundary.alpha_spent[so_far + i],
             crossed=None,
         )
         for i, fraction in enumerate(fractions)
     ]
-
-
-def _whole_boundary(
-    design: Design, looks: Sequence[LookPoint], so_far: Sequence[float], fractions: Sequence[float]
-) -> Boundary:
-    if design.critical_z is not None:
-        critical = [design.critical_z[look.planned] for look in looks]
-        return supplied_boundary([*so_far, *fractions], [*critical, *design.critical_z[-len(fractions) :]])
-    spending = SpendingFunction(design.spending.value, design.gamma)
-    return spending_boundary([*so_far, *fractions], spending, design.alpha, final=True)
 
 
 def _crossing(plan: AnalysisPlan, looks: Sequence[LookPoint], path: PrimaryPath) -> int:

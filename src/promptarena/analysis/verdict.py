@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from promptarena.definitions.readout import LOOKED_ONCE, NOT_PREREGISTERED, Check, Status, Verdict
 
-__all__ = ["TreatmentEvidence", "decide"]
+__all__ = ["TreatmentEvidence", "decide", "is_futile"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +30,8 @@ class TreatmentEvidence:
 
     `None` bars a guardrail only: what could not be tested has not passed.
     """
+    futility: Check | None = None
+    """`passed=False`: going on is unlikely to pay. Without a declared bound `None`."""
     unripe: tuple[Check, ...] = ()
     """Requirements that more of the same data will meet (too few units or days)."""
     final: bool
@@ -99,11 +101,16 @@ def _status(treatment: TreatmentEvidence) -> Status:
         return Status.HARMFUL
     if treatment.primary.passed and not _barring(treatment):
         return Status.SHIP
-    if treatment.primary.passed is False:
+    if treatment.primary.passed is False or is_futile(treatment):
         return Status.HOLD
     if treatment.final and not treatment.unripe:
         return Status.HOLD
     return Status.CONTINUE
+
+
+def is_futile(treatment: TreatmentEvidence) -> bool:
+    """Whether it is held for want of effect, from which it may come back."""
+    return treatment.futility is not None and treatment.futility.passed is False
 
 
 def _barring(treatment: TreatmentEvidence) -> list[Check]:
@@ -123,13 +130,15 @@ def _reasons(treatment: TreatmentEvidence, status: Status) -> tuple[str, ...]:
         case Status.SHIP:
             return (primary, *_texts(check for check in treatment.requirements if check.passed), *unknown)
         case Status.HOLD:
-            return (primary, *barring, *unknown)
+            futile = (treatment.futility.text,) if treatment.futility and is_futile(treatment) else ()
+            return (*futile, primary, *barring, *unknown)
         case _:
             return (primary, *barring, treatment.outlook, *unknown)
 
 
 def _checks(treatment: TreatmentEvidence) -> tuple[Check, ...]:
-    return (*treatment.harm, treatment.primary, *treatment.requirements, *treatment.unripe)
+    futility = () if treatment.futility is None else (treatment.futility,)
+    return (*treatment.harm, treatment.primary, *futility, *treatment.requirements, *treatment.unripe)
 
 
 def _texts(checks: Iterable[Check]) -> tuple[str, ...]:

@@ -43,6 +43,9 @@ def plan(
     critical_z: Annotated[
         str | None, typer.Option(help="Boundaries of your own, such as 3.47,2.45,2.14,2.01.")
     ] = None,
+    futility: Annotated[
+        str | None, typer.Option(help="Looks may also give up: obrien-fleming, pocock or hwang-shih-decani.")
+    ] = None,
     variants: Annotated[int | None, typer.Option(help="How many, control included.")] = None,
     allocation: Annotated[
         str | None, typer.Option(help="Shares, control first: 0.8,0.2 or control=0.8,new=0.2.")
@@ -78,6 +81,7 @@ def plan(
             spending=spending,
             gamma=gamma,
             critical_z=critical_z,
+            futility=futility,
             variants=variants,
             allocation=allocation,
             guardrails=guardrails,

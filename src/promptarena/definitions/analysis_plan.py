@@ -13,7 +13,16 @@ from promptarena.definitions.frozen import Frozen, Shorthand, mistake
 from promptarena.definitions.metric import Metric
 from promptarena.definitions.quantities import Duration, Margin, Number, Share, Whole
 
-__all__ = ["AnalysisPlan", "Design", "Guardrail", "Primary", "SegmentRule", "Spending", "Test"]
+__all__ = [
+    "AnalysisPlan",
+    "Design",
+    "Futility",
+    "Guardrail",
+    "Primary",
+    "SegmentRule",
+    "Spending",
+    "Test",
+]
 
 NO_MARGIN: Final = Margin(value=0.0)
 
@@ -68,6 +77,11 @@ class Guardrail(Shorthand):
 
     metric: str
     margin: Margin = NO_MARGIN
+    expected: Number | None = None
+    """The control's expected value; with it (a rate) or `sd` (the rest) a plan sizes the guardrail by its own
+    variance."""
+    sd: Annotated[Number, Field(gt=0)] | None = None
+    """Standard deviation of its unit values."""
 
 
 class SegmentRule(Shorthand):
@@ -77,6 +91,19 @@ class SegmentRule(Shorthand):
 
     name: str
     margin: Margin = NO_MARGIN
+
+
+class Futility(Shorthand):
+    """When a look may end the trial for want of effect: the type II error, spent over looks.
+
+    The bound is not binding: whoever goes on past it costs no type I error.
+    """
+
+    shorthand: ClassVar[str] = "spending"
+
+    spending: Spending = Spending.OBRIEN_FLEMING
+    gamma: Number = -4.0
+    """The parameter of the Hwang-Shih-DeCani family; ignored by the others."""
 
 
 class Design(Frozen):
@@ -98,6 +125,8 @@ class Design(Frozen):
     """The parameter of the Hwang-Shih-DeCani family; ignored by the others."""
     critical_z: tuple[Annotated[Number, Field(gt=0)], ...] | None = None
     """Supplied boundaries, one a look, in place of `spending`."""
+    futility: Futility | None = None
+    """A bound at each look below which the verdict is `hold`; without it only the last look holds."""
     min_days: Annotated[Whole, Field(ge=7)] = 7
     """Cohort days before the first look; looks come at the end of whole weeks, so a week is the least."""
     max_days: Annotated[Whole, Field(ge=7)] | None = None

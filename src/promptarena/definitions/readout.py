@@ -191,8 +191,10 @@ class Look:
     """Towards the good direction; `None` for a look still to come."""
     critical_z: float
     alpha_spent: float
-    """Cumulative, one side."""
+    """Cumulative, both sides together."""
     crossed: bool | None
+    futility_z: float | None = None
+    """At or below it the look said `hold`; `None` without such a bound, or at a look still to come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +228,12 @@ class LookPath:
     """Median-unbiased estimate after stopping; `None` while the trial runs."""
     interval: Interval | None = None
     """Stage-wise ordered interval after stopping; `None` while the trial runs."""
+    p_value: float | None = None
+    """Sequential: valid at whichever look one stops; two-sided, before Holm. `None` before the first look."""
+    power_trend: float | None = None
+    """Probability to cross the good way at a later look, if the rest is like what was seen until now."""
+    power_planned: float | None = None
+    """The same, if the effect is what the trial was sized for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,8 @@ def look_chart(path: LookPath, readout: Readout) -> Chart | None:
     x = alt.X(
         "information:Q",
         title="Information, % of the planned maximum",
-        scale=alt.Scale(domain=[0, 105]),
+        # A last look may have more than was planned.
+        scale=alt.Scale(domain=[0, max(105, *(look.fraction * 105 for look in path.looks))]),
         axis=alt.Axis(values=[0, 25, 50, 75, 100]),
     )
     y = alt.Y("z:Q", title="z (upwards is good)", scale=alt.Scale(zero=True))

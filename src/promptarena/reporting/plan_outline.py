@@ -72,6 +72,7 @@ def _looks(plan: Plan) -> Section:
         Column("Information", numeric=True),
         *((Column("Days", numeric=True),) if with_days else ()),
         Column("|z| asked for", numeric=True),
+        *((Column("Gives up at z", numeric=True),) if plan.futility else ()),
         Column("Alpha spent", numeric=True),
     )
     rows: tuple[tuple[Cell, ...], ...] = tuple(
@@ -81,6 +82,7 @@ def _looks(plan: Plan) -> Section:
             (percent(look.fraction, 0),),
             *(((_days(look.days),),) if with_days else ()),
             (number(look.critical_z, 4),),
+            *(((number(look.futility_z, 2, signed=True),),) if plan.futility else ()),
             (number(look.alpha_spent, 5),),
         )
         for position, look in enumerate(plan.looks, 1)
@@ -132,6 +134,18 @@ def _price(plan: Plan) -> Section | None:
             ("Without effect", f"{number(plan.expected_n.null, 0)} units until the stop, on average"),
             ("With the effect", f"{number(plan.expected_n.mde, 0)} units until the stop, on average"),
         ]
+    if len(plan.looks) > 1 and plan.looks[0].stops_null is not None:
+        null, effect = (
+            ", ".join(percent(share, 0) for share in shares)
+            for shares in (
+                [look.stops_null for look in plan.looks],
+                [look.stops_mde for look in plan.looks],
+            )
+        )
+        facts.append(("Ends at looks", f"without effect {null}; with the effect {effect}"))
+    for size in plan.guardrail_sizes:
+        if size.units is not None:
+            facts.append((f"Guardrail {size.metric}", f"{count(size.units)} units by its own variance"))
     if plan.guardrails:
         together = percent(plan.power)
         facts.append(("Guardrails", f"{plan.guardrails}; together with the primary they pass at {together}"))

@@ -268,6 +268,7 @@ def _looks(readout: Readout) -> list[Section]:
 
 
 def _path(path: LookPath, scale: Scale, *, many: bool) -> Section:
+    bounded = any(look.futility_z is not None for look in path.looks)
     columns = (
         Column("Look"),
         Column("Last day"),
@@ -275,6 +276,7 @@ def _path(path: LookPath, scale: Scale, *, many: bool) -> Section:
         Column("Information", numeric=True),
         Column("z", numeric=True),
         Column("Boundary", numeric=True),
+        *((Column("Gives up at", numeric=True),) if bounded else ()),
         Column("Alpha spent", numeric=True),
         Column("Outcome"),
     )
@@ -286,21 +288,34 @@ def _path(path: LookPath, scale: Scale, *, many: bool) -> Section:
             (percent(look.fraction, 0),),
             (number(look.z, 2, signed=True),),
             (number(look.critical_z, 2),),
+            *(((number(look.futility_z, 2, signed=True),),) if bounded else ()),
             (number(look.alpha_spent, 5),),
             (_outcome(look),),
         )
         for position, look in enumerate(path.looks, 1)
     )
-    facts: tuple[tuple[str, str], ...] = ()
+    facts: list[tuple[str, str]] = []
     if path.estimate is not None:
         estimate = f"{scale.difference(path.estimate, path.interval)} {scale.interval(path.interval)}".strip()
-        facts = (("After stopping", f"{estimate} (median-unbiased estimate, stage-wise interval)"),)
+        facts.append(("After stopping", f"{estimate} (median-unbiased estimate, stage-wise interval)"))
+    if path.p_value is not None:
+        facts.append(
+            ("Sequential p", f"{p_value(path.p_value)}: valid though the data were looked at before")
+        )
+    if path.power_trend is not None and path.power_planned is not None:
+        facts.append(
+            (
+                "If it goes on",
+                f"it crosses the good way with a probability of {percent(path.power_trend, 0)} if the rest is"
+                f" like what was seen, of {percent(path.power_planned, 0)} if the effect is as planned",
+            )
+        )
     return Section(
         key=f"looks:{path.variant}",
         title=f"Looks: {path.variant}" if many else "Looks",
-        facts=facts,
+        facts=tuple(facts),
         table=Table(columns, rows),
-        notes=("z counts towards the good direction; alpha spent is cumulative and of one side.",),
+        notes=("z counts towards the good direction; alpha spent is cumulative and of both sides together.",),
     )
 
 

@@ -14,7 +14,7 @@ from promptarena.stats.recursive_integration import Running
 from promptarena.stats.spending import SpendingFunction
 from promptarena.stats.stopping import drift_for_power
 
-__all__ = ["Futility", "futility_boundary"]
+__all__ = ["Futility", "futility_boundary", "futility_so_far"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,46 @@ def futility_boundary(
     fixed = -float(ndtri(boundary.alpha if alpha is None else alpha)) + float(ndtri(power))
     inflation = drift**2 * boundary.fractions[-1] / fixed**2
     return Futility((*lower, boundary.critical_z[-1]), drift, inflation, tuple(spent))
+
+
+def futility_so_far(
+    boundary: Boundary, power: float, spending: SpendingFunction, drift: float
+) -> tuple[float, ...]:
+    """The futility boundary at the looks that were taken, none of them the last.
+
+    Looks seldom come when planned. Each spends what the function allows at its own information and earlier
+    looks have not spent, under the drift that was planned; what was told at an earlier look stays.
+
+    Args:
+        boundary: one-sided, at the looks taken; fractions of the planned maximum, below 1.
+        power: as planned.
+        spending: as planned.
+        drift: as planned, from `futility_boundary`.
+
+    Returns:
+        One a look, at most its critical value.
+
+    Raises:
+        ValueError: a two-sided boundary.
+    """
+    if boundary.sides != 1:
+        raise ValueError("a futility boundary belongs to a one-sided boundary")
+    lower: list[float] = []
+    before = 0.0
+    running = Running.start()
+    for look, fraction in enumerate(boundary.fractions):
+        high = boundary.critical_z[look]
+        allowed = spending.spent(1 - power, min(fraction, 1.0))
+        spend = allowed - before
+        giving_up_all = spend >= running.below(fraction, high, drift)
+        lower.append(high if giving_up_all else _below_with(running, fraction, drift, spend, high))
+        before = allowed
+        if giving_up_all or look + 1 == len(boundary.fractions):
+            # Beyond a look at which nobody would have gone on there is nothing to continue from.
+            lower += list(boundary.critical_z[look + 1 :])
+            break
+        running = running.after(fraction, lower[-1], high, boundary.fractions[look + 1])
+    return tuple(lower)
 
 
 def _given_up(

@@ -14,17 +14,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
+from promptarena.stats.futility import futility_boundary
 from promptarena.stats.group_sequential import Boundary, Sides
+from promptarena.stats.spending import SpendingFunction
 from promptarena.stats.spread import Spread
 from promptarena.stats.stopping import inflation_factor
 
 __all__ = [
     "achieved_power",
     "detectable_effect",
+    "price_of_looks",
     "shared_power",
     "units_needed",
     "whole_weeks",
@@ -54,6 +58,7 @@ def units_needed(
     power: float = 0.8,
     sides: Sides = 2,
     boundary: Boundary | None = None,
+    futility: SpendingFunction | None = None,
 ) -> float:
     """Units in all, of all arms, not rounded.
 
@@ -65,6 +70,7 @@ def units_needed(
         power: to reject on the side of the effect.
         sides: 1 or 2.
         boundary: looks, with as many sides; none is one look.
+        futility: how the type II error is spent, if looks may end the trial for want of effect.
 
     >>> from promptarena.stats.spread import rate_spread
     >>> math.ceil(units_needed(0.05, rate_spread(0.60, 0.65)) / 2) * 2
@@ -81,7 +87,7 @@ def units_needed(
     root = -float(ndtri(alpha / sides)) * math.sqrt(spread.null) + float(ndtri(power)) * math.sqrt(
         spread.alternative
     )
-    return (root / effect) ** 2 * _inflation(boundary, power, alpha)
+    return (root / effect) ** 2 * price_of_looks(boundary, power, alpha, futility)
 
 
 def achieved_power(
@@ -92,6 +98,7 @@ def achieved_power(
     alpha: float = 0.05,
     sides: Sides = 2,
     boundary: Boundary | None = None,
+    futility: SpendingFunction | None = None,
 ) -> float:
     """Power of `units` units in all: the inverse of `units_needed`.
 
@@ -105,7 +112,9 @@ def achieved_power(
         raise ValueError(f"there must be units, not {units}")
 
     def needed(power: float) -> float:
-        return units_needed(effect, spread, alpha=alpha, power=power, sides=sides, boundary=boundary)
+        return units_needed(
+            effect, spread, alpha=alpha, power=power, sides=sides, boundary=boundary, futility=futility
+        )
 
     least, most = alpha / sides + 1e-9, 1 - 1e-9
     if boundary is not None:
@@ -129,6 +138,7 @@ def detectable_effect(
     power: float = 0.8,
     sides: Sides = 2,
     boundary: Boundary | None = None,
+    futility: SpendingFunction | None = None,
 ) -> float | None:
     """The smallest effect found with `power` by `units` units in all (MDE).
 
@@ -140,6 +150,7 @@ def detectable_effect(
         power: likewise.
         sides: likewise.
         boundary: likewise.
+        futility: likewise.
 
     Returns:
         `None` if not even `most` would be found.
@@ -149,7 +160,7 @@ def detectable_effect(
     """
     if not 0 < units < math.inf:
         raise ValueError(f"there must be units, not {units}")
-    fixed_units = units / _inflation(boundary, power, alpha)
+    fixed_units = units / price_of_looks(boundary, power, alpha, futility)
 
     def excess(effect: float) -> float:
         needed = units_needed(effect, spread(effect), alpha=alpha, power=power, sides=sides)
@@ -189,8 +200,24 @@ def whole_weeks(units: float, daily_units: Sequence[float]) -> int:
     return 7 * math.ceil(units / weekly - 1e-9)
 
 
-def _inflation(boundary: Boundary | None, power: float, alpha: float) -> float:
-    return 1.0 if boundary is None else inflation_factor(boundary, power, alpha)
+def price_of_looks(
+    boundary: Boundary | None, power: float, alpha: float, futility: SpendingFunction | None = None
+) -> float:
+    """The planned maximum over what one look needs for the same power: looks cost, and so does giving up.
+
+    The upper boundary spends as if nobody ever gave up (a non-binding bound may be overruled); whoever obeys
+    it then needs more units for the same power.
+
+    Raises:
+        ValueError: power or alpha out of range.
+    """
+    if boundary is None:
+        return 1.0
+    if futility is None or len(boundary.fractions) == 1:
+        return inflation_factor(boundary, power, alpha)
+    # The other side of a two-sided test is never reached by those who give up before it.
+    upper = replace(boundary, sides=1)
+    return futility_boundary(upper, power, futility, alpha=alpha / boundary.sides).inflation
 
 
 def _check_errors(alpha: float, power: float, sides: Sides) -> None:
