@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -32,7 +32,7 @@ from promptarena.definitions.recorded_judge import Judge, VerdictValues
 from promptarena.definitions.suggestion import did_you_mean, listed
 from promptarena.definitions.table_source import TableSource
 from promptarena.definitions.validation import Mistakes, examine
-from promptarena.errors import DefinitionError
+from promptarena.errors import DefinitionError, UsageError
 
 __all__ = [
     "Duel",
@@ -68,8 +68,30 @@ class Duel(Frozen):
     """Who the others are compared with; `control` if a variant is called that, else the first of two."""
     judge: JudgeSetting | None = None
     conflicts: ConflictRule = ConflictRule.TIE
+    """What a case counts for whose two orders disagree; with `early_stop` the average, unless it is said."""
     checks: tuple[OutputCheck, ...] = ()
     gate: GateRule | None = None
+    early_stop: bool = False
+    """Whether to end as soon as the gate is decided, at the same error."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _average_when_early(cls, written: Any) -> Any:
+        # One score a case, in quarters: a win and a tie tell more than a tie.
+        if isinstance(written, dict) and written.get("early_stop") is True and "conflicts" not in written:
+            return {**written, "conflicts": ConflictRule.AVERAGE.value}
+        return written
+
+    @model_validator(mode="after")
+    def _early_stop_has_a_gate(self) -> Duel:
+        if self.early_stop and self.gate is None:
+            raise mistake(
+                "`early_stop` ends a duel once its gate is decided; there is no `gate`.",
+                field="early_stop",
+                involving=("gate",),
+                hint="Write for example gate: {win_rate: {above: 0.5}}.",
+            )
+        return self
 
     @model_validator(mode="after")
     def _gate_has_a_control(self) -> Duel:
@@ -90,6 +112,21 @@ class Duel(Frozen):
         if "control" in self.variants:
             return "control"
         return next(iter(self.variants)) if len(self.variants) == 2 else None
+
+    def stopping_early(self) -> Duel:
+        """This duel with `early_stop`, as if its file said so.
+
+        Raises:
+            UsageError: it has no gate.
+        """
+        if self.gate is None:
+            raise UsageError(
+                "--early-stop ends a duel once its gate is decided; this one has no `gate`.",
+                hint="Write for example gate: {win_rate: {above: 0.5}}.",
+            )
+        said = "conflicts" in self.model_fields_set
+        conflicts = self.conflicts if said else ConflictRule.AVERAGE
+        return self.model_copy(update={"early_stop": True, "conflicts": conflicts})
 
     @property
     def recorded(self) -> Judge | None:

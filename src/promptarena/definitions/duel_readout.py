@@ -15,6 +15,8 @@ __all__ = [
     "CheckRate",
     "CheckReadout",
     "DuelReadout",
+    "EarlyStopReadout",
+    "EvidencePath",
     "Gate",
     "GateCondition",
     "GateStatus",
@@ -261,6 +263,33 @@ class GateCondition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvidencePath:
+    """How the evidence on one condition grew, in the order in which cases were taken."""
+
+    name: str
+    variant: str
+    cases: tuple[int, ...]
+    """Cases taken, at each point."""
+    evidence_for: tuple[float | None, ...]
+    """Log wealth of the bet that the condition holds, over what it takes: at 1 it is shown."""
+    evidence_against: tuple[float | None, ...]
+    """The same of the bet that it does not."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyStopReadout:
+    """How far a duel went that ends as soon as its gate is decided."""
+
+    cases: int
+    """That there are."""
+    taken: int
+    """On which the gate rests."""
+    stopped: bool
+    """Whether the gate was decided; else all cases, or all that were run, did not settle it."""
+    paths: tuple[EvidencePath, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gate:
     """May the change go on? All treatments must pass all conditions."""
 
@@ -270,6 +299,8 @@ class Gate:
     alpha: float
     """Probability, for each treatment, that one no better than its thresholds passes."""
     conditions: tuple[GateCondition, ...] = ()
+    early_stop: EarlyStopReadout | None = None
+    """None: it was decided once, over all cases."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

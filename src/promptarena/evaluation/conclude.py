@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from promptarena.definitions.duel import Duel
-from promptarena.definitions.duel_readout import DuelReadout, Gate
+from promptarena.definitions.duel_readout import DuelReadout, Gate, GateCondition
 from promptarena.evaluation.axes import axis_readout
 from promptarena.evaluation.check_rates import check_readout
 from promptarena.evaluation.conditions import Condition, list_conditions
+from promptarena.evaluation.early_stop import decide_early, taking_order
 from promptarena.evaluation.evidence import DuelEvidence
-from promptarena.evaluation.gate import decide_gate
+from promptarena.evaluation.gate import decide_gate, gate_of, judge_conditions
 from promptarena.evaluation.pair_readouts import judge_readout, pair_readout
 from promptarena.evaluation.pairs import JudgedPair, judge_pairs
 from promptarena.evaluation.ranking import rank
@@ -25,6 +29,9 @@ def conclude(duel: Duel, evidence: DuelEvidence) -> DuelReadout:
     Raises:
         DataError: the gate asks for something that was not observed at all.
     """
+    everything = evidence
+    if evidence.taken is not None:
+        evidence = evidence.of(evidence.taken)
     frame, names, confidence = evidence.cases, list(duel.variants), duel.confidence
     pairs = _pairs(duel, evidence)
     notes = list(evidence.notes)
@@ -44,7 +51,7 @@ def conclude(duel: Duel, evidence: DuelEvidence) -> DuelReadout:
             check_readout(title, by, frame, duel.baseline, confidence)
             for title, by in evidence.checks.items()
         ),
-        gate=_gate(duel, evidence, pairs),
+        gate=_early_gate(duel, everything) if duel.early_stop else _gate(duel, evidence, pairs),
         notes=tuple(notes),
         axes=tuple(axis_readout(scores, frame, duel.baseline, confidence) for scores in evidence.axes),
         clusters=None if frame.clusters is None else len(set(frame.clusters.tolist())),
@@ -90,6 +97,28 @@ def _gate(duel: Duel, evidence: DuelEvidence, pairs: Sequence[JudgedPair]) -> Ga
         return None
     conditions = _conditions(duel, evidence, pairs)
     return decide_gate(conditions, _against(duel, pairs), evidence.cases, duel.conflicts, duel.gate.alpha)
+
+
+def _early_gate(duel: Duel, evidence: DuelEvidence) -> Gate | None:
+    """The gate along the order in which cases were taken, up to where it was decided."""
+    if duel.gate is None or duel.baseline is None:
+        return None
+    frame, alpha = evidence.cases, duel.gate.alpha
+    done = np.ones(len(frame), dtype=np.bool_) if evidence.taken is None else evidence.taken
+    pairs = _pairs(duel, evidence)
+    conditions = _conditions(duel, evidence, pairs)
+    found = decide_early(conditions, taking_order(duel.duel, frame), frame, done, alpha)
+    used = np.zeros(len(frame), dtype=np.bool_)
+    used[found.taken] = True
+    seen = evidence.of(used)
+    against = _against(duel, _pairs(duel, seen))
+    decided: list[GateCondition] = []
+    for condition, result in zip(conditions, found.conditions, strict=True):
+        decided.append(result)
+        if condition.name == "win_rate" and result.value is not None:
+            pair = against[condition.variant]
+            decided += judge_conditions(condition, pair, seen.cases, duel.conflicts, alpha)
+    return replace(gate_of(decided, alpha), early_stop=found.readout)
 
 
 def _undeclared(verdicts: Verdicts) -> Iterator[str]:

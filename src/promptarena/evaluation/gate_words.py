@@ -5,7 +5,7 @@ from __future__ import annotations
 from promptarena.definitions.duel_readout import GateStatus
 from promptarena.evaluation.conditions import Condition
 
-__all__ = ["bounds_words", "condition_text", "in_words"]
+__all__ = ["anytime_text", "bounds_words", "condition_text", "in_words"]
 
 
 def condition_text(
@@ -57,6 +57,53 @@ def condition_text(
         f"{condition.name}: {condition.variant} {_found(condition, value)} over {known:,} cases ({told}), "
         f"{tail}."
     )
+
+
+def anytime_text(
+    condition: Condition,
+    status: GateStatus,
+    value: float | None,
+    bounds: tuple[float | None, float | None],
+    known: int,
+    missing: int,
+    after: int | None,
+    cases: int,
+    alpha: float,
+) -> str:
+    """As `condition_text`, of a duel that stops as soon as it may.
+
+    Args:
+        condition: what was asked.
+        status: what follows.
+        value: the mean over the cases taken that are known.
+        bounds: that hold whenever one looks; None where there are none to show.
+        known: cases taken that are known.
+        missing: cases taken that count and are not.
+        after: how many cases had been taken when it was settled.
+        cases: how many there are.
+        alpha: the error of each side.
+    """
+    if value is None:
+        return condition_text(condition, status, None, None, None, known, alpha)
+    low, high = bounds
+    told = f"error {alpha:.4g} whenever one looks"
+    if low is not None and high is not None:
+        told = f"bounds {in_words(condition, low)} and {in_words(condition, high)}, each at {told}"
+    if missing:
+        told += f", {missing:,} missing counted against it in one and for it in the other"
+    if condition.name == "win_rate":
+        asked = f"a win rate above {condition.asked:.1%}"
+        found = f"{condition.variant} wins {value:.1%} of {known:,} cases against {condition.control}"
+    else:
+        asked = _asked(condition)
+        found = f"{condition.name}: {condition.variant} {_found(condition, value)} over {known:,} cases"
+    tail = {
+        GateStatus.PASS: f"which shows {asked}; it was settled after {after or 0:,} of {cases:,} cases",
+        GateStatus.FAIL: f"which rules out {asked}; it was settled after {after or 0:,} of {cases:,} cases",
+        GateStatus.INCONCLUSIVE: f"which does not settle {asked}",
+        GateStatus.INVALID: "but most of these cases have no outcome, so it says nothing of the dataset",
+    }[status]
+    return f"{found} ({told}), {tail}."
 
 
 def in_words(condition: Condition, value: float) -> str:
