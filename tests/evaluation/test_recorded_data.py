@@ -101,7 +101,7 @@ def outputs(
     problems = DataProblems()
     found = check_outputs(OutputsSource(file=name, **declared), folder, cases, prepared, problems)
     problems.raise_any()
-    return found
+    return found.results, found.without
 
 
 def test_outputs_are_checked_case_by_case(tmp_path: Path) -> None:

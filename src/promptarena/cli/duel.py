@@ -27,6 +27,9 @@ def duel(
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="Let code of models run where there is no sandbox for it.")
     ] = False,
+    early_stop: Annotated[
+        bool, typer.Option("--early-stop", help="End as soon as the gate is decided, at the same error.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare recorded answers by recorded verdicts: win rates, ties, conflicts, a ranking, and the gate.
@@ -40,5 +43,6 @@ def duel(
 
     if html is not None or markdown is not None:
         refuse_overwriting(html, markdown, [file, *referenced_files(load_duel(file), file.parent)])
-    found = run_duel(file, open_holdout=gate, powers=project_powers(file.parent, allow_code=allow_code))
+    powers = project_powers(file.parent, allow_code=allow_code)
+    found = run_duel(file, open_holdout=gate, early_stop=early_stop, powers=powers)
     raise typer.Exit(render_duel(found, as_json=as_json, html=html, markdown=markdown))

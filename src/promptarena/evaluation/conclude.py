@@ -44,7 +44,9 @@ def conclude(duel: Duel, evidence: DuelEvidence) -> DuelReadout:
         control=duel.baseline,
         conflict_rule=duel.conflicts.value,
         confidence=confidence,
-        pairs=tuple(pair_readout(pair, names, frame, duel.conflicts, confidence) for pair in pairs),
+        pairs=tuple(
+            pair_readout(pair, names, frame, duel.conflicts, confidence, evidence.lengths) for pair in pairs
+        ),
         judge=judge_readout(pairs, frame, confidence) if pairs else None,
         ranking=rank(pairs, names, frame, duel.conflicts, confidence) if pairs and len(names) > 2 else None,
         checks=tuple(

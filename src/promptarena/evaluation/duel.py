@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+import numpy as np
+from numpy.typing import NDArray
+
 from promptarena.definitions.clock import Clock, SystemClock
 from promptarena.definitions.duel import Duel, load_duel, referenced_columns
 from promptarena.definitions.duel_readout import DuelReadout
@@ -32,7 +35,12 @@ _STAYED_SEALED: Final = (
 
 
 def run_duel(
-    path: Path, *, open_holdout: bool = False, clock: Clock | None = None, powers: CheckPowers = NO_POWERS
+    path: Path,
+    *,
+    open_holdout: bool = False,
+    early_stop: bool = False,
+    clock: Clock | None = None,
+    powers: CheckPowers = NO_POWERS,
 ) -> DuelReadout:
     """Read a duel's definition and its recorded data, and say who won.
 
@@ -42,19 +50,23 @@ def run_duel(
         path: the definition.
         open_holdout: where a holdout is declared, take its cases, and them alone, and let the gate decide; it
             is counted. Without it the gate of such a definition stays unanswered.
+        early_stop: end where the gate is decided, whether or not the definition says so.
         clock: for the record of openings.
         powers: what checks may do besides reading.
 
     Raises:
         DefinitionError: every mistake of the definition.
         DataError: every problem of the data files, up to a limit a file.
+        UsageError: `early_stop` of a duel without a gate.
     """
     duel = load_duel(path)
+    if early_stop:
+        duel = duel.stopping_early()
     folder = path.parent
     sealed = open_holdout and duel.dataset.holdout is not None
     dataset = load_dataset(duel.dataset, folder, referenced_columns(duel), sealed=sealed)
     problems = DataProblems()
-    checks, notes = _check_all(duel, dataset, folder, problems, powers)
+    checks, lengths, notes = _check_all(duel, dataset, folder, problems, powers)
     names = list(duel.variants)
     verdicts = None
     axes: tuple[AxisScores, ...] = ()
@@ -66,7 +78,12 @@ def run_duel(
     readout = conclude(
         duel,
         DuelEvidence(
-            cases=frame_of(dataset), verdicts=verdicts, axes=axes, checks=checks, notes=tuple(notes)
+            cases=frame_of(dataset),
+            verdicts=verdicts,
+            axes=axes,
+            checks=checks,
+            lengths=lengths,
+            notes=tuple(notes),
         ),
     )
     if duel.gate is None or duel.dataset.holdout is None:
@@ -80,23 +97,25 @@ def run_duel(
 
 def _check_all(
     duel: Duel, dataset: Dataset, folder: Path, problems: DataProblems, powers: CheckPowers
-) -> tuple[dict[str, CheckResults], list[str]]:
-    """Results by check and variant; notes on what is missing."""
+) -> tuple[dict[str, CheckResults], dict[str, NDArray[np.float64]], list[str]]:
+    """Results by check and variant; the outputs' lengths by variant; notes on what is missing."""
     checks = [prepare_check(check, dataset, folder, powers) for check in duel.checks]
     results: dict[str, dict[str, Codes]] = {check.title: {} for check in checks}
+    lengths: dict[str, NDArray[np.float64]] = {}
     notes: list[str] = []
     for name, variant in duel.variants.items():
         if variant.outputs is None:
             continue
-        codes, without = check_outputs(variant.outputs, folder, dataset, checks, problems)
-        if without:
-            notes.append(f"{name} has no output for {without:,} of {len(dataset):,} cases")
+        found = check_outputs(variant.outputs, folder, dataset, checks, problems)
+        lengths[name] = found.lengths
+        if found.without:
+            notes.append(f"{name} has no output for {found.without:,} of {len(dataset):,} cases")
         for number, check in enumerate(checks):
-            results[check.title][name] = codes[number]
+            results[check.title][name] = found.results[number]
     for title, by_variant in results.items():
         skipped = max((int((codes == NOT_APPLICABLE).sum()) for codes in by_variant.values()), default=0)
         if skipped:
             notes.append(
                 f"the check {title!r} does not apply to {skipped:,} cases, or what it looks at is not known"
             )
-    return dict(results), notes
+    return dict(results), lengths, notes

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from promptarena.definitions.duel_readout import JudgeReadout, PairReadout
+from promptarena.definitions.duel_readout import JudgeReadout, LengthEffect, PairReadout
 from promptarena.definitions.gate_rule import ConflictRule
 from promptarena.evaluation.case_frame import CaseFrame
+from promptarena.evaluation.length_effects import length_effect
 from promptarena.evaluation.pairs import JudgedPair
 from promptarena.stats.clustered_mean import variance_parts
 from promptarena.stats.preference import OrderConflicts, first_position_rate, order_conflicts, win_rate
@@ -18,9 +20,14 @@ __all__ = ["judge_readout", "pair_readout"]
 
 
 def pair_readout(
-    pair: JudgedPair, names: Sequence[str], frame: CaseFrame, rule: ConflictRule, confidence: float
+    pair: JudgedPair,
+    names: Sequence[str],
+    frame: CaseFrame,
+    rule: ConflictRule,
+    confidence: float,
+    lengths: Mapping[str, NDArray[np.float64]] | None = None,
 ) -> PairReadout:
-    """What is known of one pair."""
+    """What is known of one pair; of length only where both variants' are known."""
     outcomes = pair.outcomes(rule)
     decided = np.flatnonzero(~np.isnan(outcomes))
     won = None
@@ -52,8 +59,23 @@ def pair_readout(
         clusters=won.rate.clusters if won else 0,
         between_variance=parts.between if parts else None,
         repeat_variance=parts.within if parts else None,
+        length=_length(pair, names, outcomes, frame, confidence, lengths or {}),
         notes=tuple(_notes(pair, rule)),
     )
+
+
+def _length(
+    pair: JudgedPair,
+    names: Sequence[str],
+    outcomes: NDArray[np.float64],
+    frame: CaseFrame,
+    confidence: float,
+    lengths: Mapping[str, NDArray[np.float64]],
+) -> LengthEffect | None:
+    one, other = lengths.get(names[pair.variant]), lengths.get(names[pair.against])
+    if one is None or other is None:
+        return None
+    return length_effect(outcomes, one, other, frame, confidence)
 
 
 def judge_readout(pairs: Sequence[JudgedPair], frame: CaseFrame, confidence: float) -> JudgeReadout:

@@ -28,6 +28,7 @@ __all__ = [
     "MISSING",
     "NOT_APPLICABLE",
     "PASSED",
+    "CheckedOutputs",
     "RepeatReader",
     "Verdicts",
     "check_outputs",
@@ -44,22 +45,33 @@ NOT_APPLICABLE = -2
 """The check is not of this case, or what it looks at is not known: an expected value, a fact of the call."""
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedOutputs:
+    """A variant's outputs, once they have passed by."""
+
+    results: Results
+    """Shape (checks, cases), each one of the codes above."""
+    lengths: NDArray[np.float64]
+    """Shape (cases,): characters; NaN where a case has no output."""
+
+    @property
+    def without(self) -> int:
+        """Cases that have no output."""
+        return int(np.isnan(self.lengths).sum())
+
+
 def check_outputs(
     source: OutputsSource,
     folder: Path,
     dataset: Dataset,
     checks: Sequence[PreparedCheck],
     problems: DataProblems,
-) -> tuple[Results, int]:
-    """Stream a variant's outputs through the checks; no output is kept.
-
-    Returns:
-        Shape (checks, cases), each one of the codes above; and how many cases have no output.
-    """
+) -> CheckedOutputs:
+    """Stream a variant's outputs through the checks; no output is kept."""
     path = folder / source.file
     results = np.full((len(checks), len(dataset)), MISSING, dtype=np.int8)
     lines: dict[int, int] = {}
-    without = len(dataset)
+    lengths = np.full(len(dataset), math.nan)
     given_up: set[str] = set()
     for row in read_rows(source, path, problems, [source.output]):
         case = find_case(row, dataset, path, source.id, problems)
@@ -78,7 +90,7 @@ def check_outputs(
         output = content_of(row.values.get(source.output))
         if output is None:
             continue
-        without -= 1
+        lengths[case] = len(output)
         facts = _facts(row, path, problems)
         for number, check in enumerate(checks):
             if check.title in given_up:
@@ -90,7 +102,7 @@ def check_outputs(
                 problems.add(path, str(error), line=row.line, hint=error.hint)
             else:
                 results[number, case] = NOT_APPLICABLE if passed is None else int(passed)
-    return results, without
+    return CheckedOutputs(results, lengths)
 
 
 @dataclass(frozen=True, slots=True)
