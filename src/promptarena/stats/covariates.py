@@ -2,7 +2,7 @@
 
 A covariate is measured before exposure, so the arms differ in it only by chance. That chance difference,
 times the slope of the outcome on the covariate, is taken off the effect (Deng, Xu, Kohavi and Walker 2013,
-"Improving the sensitivity of online controlled experiments by utilizing pre-experiment data", section 3):
+"Improving the sensitivity of online controlled experiments by utilizing pre-experiment data", section 3.2):
 
     D = (y_T - y_C) - theta' (x_T - x_C)
 
@@ -11,7 +11,8 @@ means, or ratios, which enter linearised (delta method).
 
 One theta serves both arms: D is then an average effect whatever the slopes of the arms are, every slope
 rests on all the data, and nothing is lost against a slope for each arm while the arms are equal in size
-(Lin 2013, "Agnostic notes on regression adjustments", section 4). It is computed from all units together,
+(Lin 2013, "Agnostic notes on regression adjustments to experimental data: Reexamining Freedman's critique",
+Annals of Applied Statistics 7(1)). It is computed from all units together,
 as published. A real effect then leaks into theta and shrinks D by the share of the arms' labels that the
 covariates explain, about k / n: nothing, unless the effect is very many standard errors. Where the leak
 exceeds a twentieth of D's standard error, theta is computed within arms, which does not leak.
