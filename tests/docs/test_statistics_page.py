@@ -16,7 +16,7 @@ _MODULES = sorted(file.name for file in _STATS.glob("*.py") if file.name != "__i
 
 @pytest.mark.parametrize("module", _MODULES)
 def test_every_module_is_explained(module: str) -> None:
-    assert f"`{module}`" in _PAGE
+    assert f"`{module}`" in _PAGE, f"docs/statistics.md has no entry of {module}"
 
 
 def _entries() -> list[tuple[str, str]]:
