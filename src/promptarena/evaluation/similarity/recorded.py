@@ -1,0 +1,76 @@
+"""Similarity of outputs on file: every measure of a duel over all its variants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from promptarena.definitions.duel import OutputsSource
+from promptarena.evaluation.check_rates import CheckResults
+from promptarena.evaluation.data_problems import DataProblems
+from promptarena.evaluation.dataset import Dataset
+from promptarena.evaluation.recorded import FAILED, MISSING, NOT_APPLICABLE, PASSED
+from promptarena.evaluation.scores import AxisScores
+from promptarena.evaluation.similarity.scoring import PreparedSimilarity, SimilarityScores
+from promptarena.evaluation.table import content_of, read_rows
+
+__all__ = ["passing", "score_outputs"]
+
+
+async def score_outputs(
+    measures: Sequence[PreparedSimilarity],
+    outputs: Mapping[str, OutputsSource],
+    folder: Path,
+    dataset: Dataset,
+) -> list[AxisScores]:
+    """Stream the outputs of all variants through the measures; no output is kept.
+
+    The files have been read before, so what is wrong with them is told: of two outputs of a case the first is
+    scored.
+
+    Raises:
+        ModelCallError, BudgetSpentError: an endpoint gave no vectors.
+    """
+    by_variant: dict[str, SimilarityScores] = {}
+    for name, source in outputs.items():
+        scores = by_variant[name] = SimilarityScores(measures, dataset)
+        seen: set[int] = set()
+        for row in read_rows(source, folder / source.file, DataProblems(), [source.output]):
+            case, output = dataset.index.get(row.case), content_of(row.values.get(source.output))
+            if case is not None and case not in seen and output is not None:
+                seen.add(case)
+                await scores.add(case, output)
+        await scores.finish()
+    return [
+        AxisScores(
+            axis=measure.title,
+            low=measure.low,
+            high=1.0,
+            values={name: scores.values[number] for name, scores in by_variant.items()},
+            scored={name: scores.scored[number] for name, scores in by_variant.items()},
+        )
+        for number, measure in enumerate(measures)
+    ]
+
+
+def passing(
+    measures: Sequence[PreparedSimilarity], axes: Sequence[AxisScores], dataset: Dataset
+) -> dict[str, CheckResults]:
+    """Those measures that ask for a least score, as results of checks, by title and variant."""
+    found: dict[str, CheckResults] = {}
+    for measure, axis in zip(measures, axes, strict=True):
+        if measure.least is None:
+            continue
+        references = dataset.columns[measure.column]
+        without = np.array([MISSING if text and text.strip() else NOT_APPLICABLE for text in references])
+        found[measure.title] = {
+            name: np.where(
+                axis.scored[name][:, 0],
+                np.where(values[:, 0] >= measure.least, PASSED, FAILED),
+                without,
+            ).astype(np.int8)
+            for name, values in axis.values.items()
+        }
+    return found
