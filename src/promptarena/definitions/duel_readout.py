@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from promptarena.definitions.judge_conduct import JudgeConduct
 from promptarena.definitions.readout import Interval
 
 __all__ = [
@@ -318,6 +319,7 @@ class DuelReadout:
     pairs: tuple[PairReadout, ...]
     """Each pair once; treatments against control where there is one, else in the order of the file."""
     judge: JudgeReadout | None
+    """What its verdicts tell of it."""
     ranking: Ranking | None
     """None for two variants, or without verdicts."""
     checks: tuple[CheckReadout, ...] = ()
@@ -330,3 +332,5 @@ class DuelReadout:
     """Independent clusters of cases, where the dataset says what cases are part of; else None."""
     weighted: bool = False
     """Whether cases count unequally."""
+    conduct: JudgeConduct | None = None
+    """How a judge that was asked behaved; its notes are among `notes`. None: verdicts on file do not tell."""

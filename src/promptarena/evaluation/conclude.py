@@ -34,7 +34,7 @@ def conclude(duel: Duel, evidence: DuelEvidence) -> DuelReadout:
         evidence = evidence.of(evidence.taken)
     frame, names, confidence = evidence.cases, list(duel.variants), duel.confidence
     pairs = _pairs(duel, evidence)
-    notes = list(evidence.notes)
+    notes = [*evidence.notes, *(evidence.conduct.notes if evidence.conduct is not None else ())]
     if evidence.verdicts is not None:
         notes += _undeclared(evidence.verdicts)
     return DuelReadout(
@@ -58,6 +58,7 @@ def conclude(duel: Duel, evidence: DuelEvidence) -> DuelReadout:
         axes=tuple(axis_readout(scores, frame, duel.baseline, confidence) for scores in evidence.axes),
         clusters=None if frame.clusters is None else len(set(frame.clusters.tolist())),
         weighted=frame.weights is not None,
+        conduct=evidence.conduct,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from promptarena.definitions.judge_conduct import JudgeConduct
 from promptarena.evaluation.case_frame import CaseFrame
 from promptarena.evaluation.check_rates import CheckResults
 from promptarena.evaluation.recorded import Verdicts
@@ -33,6 +34,8 @@ class DuelEvidence:
     none."""
     taken: NDArray[np.bool_] | None = None
     """Shape (cases,): which cases were taken up, whatever came of them. None: all."""
+    conduct: JudgeConduct | None = None
+    """How the judge behaved, where it was asked and its verdicts were not on file."""
     notes: tuple[str, ...] = ()
     """What a reader must know besides, such as outputs that are missing."""
 

@@ -203,6 +203,23 @@ def test_texts_beyond_all_measure_are_not_sent_and_counted() -> None:
     assert len(calls_of(prepared.score_calls(CASE, answer("treatment", "short")))) == 1
 
 
+def test_two_answers_of_the_same_text_are_a_tie_for_which_nobody_is_asked() -> None:
+    prepared = judge(repeat={"times": 2, "share": 1.0}, panel=[{"model": "a"}, {"model": "b"}])
+    found = prepared.pair_calls(CASE, answer("control", "Wait."), answer("treatment", "Wait."))
+    judgments = [one for one in found if isinstance(one, Judgment)]
+    assert len(judgments) == len(found) == 4
+    assert prepared.pair_score(judgments, "treatment") == 0.5
+
+
+def test_a_pair_is_held_to_the_same_documents_whatever_each_retrieved() -> None:
+    prepared = judge(sees=["context"])
+    one, other = answer("a", "x", context=("mine",)), answer("b", "y", context=("yours",))
+    for asked in calls_of(prepared.pair_calls(CASE, one, other)):
+        assert shown(asked)["document_1"] == f"| {CASE.context[0]}"
+    [scoring] = calls_of(judge(sees=["context"], rubric=RUBRIC).score_calls(CASE, one))
+    assert shown(scoring)["document_1"] == "| mine"
+
+
 # Weighed scores
 
 

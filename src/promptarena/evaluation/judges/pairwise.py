@@ -58,7 +58,8 @@ class PairwiseQuestion(Question):
     def passages(self, case: JudgedCase, answers: Sequence[JudgedAnswer]) -> list[Passage]:
         first, second = answers
         return [
-            *case_passages(case, first, self._sees),
+            # The case's own documents, whatever each variant retrieved: both are held to the same.
+            *case_passages(case, case.context, self._sees),
             Passage("The answer shown first:", "first_answer", first.text),
             Passage("The answer shown second:", "second_answer", second.text),
         ]

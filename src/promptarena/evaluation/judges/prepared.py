@@ -42,6 +42,7 @@ READING_VERSION: Final = 1
 """Of how calls are put together and answers are read; part of every judge's hash."""
 LONGEST_TEXT: Final = 200_000
 """Characters that are judged, of all texts of a call together."""
+_ALIKE: Final = "Both answers are the same text; nobody was asked."
 _SENT: Final = ("temperature", "top_p", "max_tokens", "seed", "reasoning_effort")
 
 
@@ -91,13 +92,13 @@ class PreparedJudge:
         """What compares two answers: both display orders, each member of the panel, and for a seeded sample
         of cases the same once more.
 
-        A judgment stands in place of a call where there is nothing to ask (a text is too long). Empty where
-        the judge compares no pairs.
+        A judgment stands in place of a call where there is nothing to ask: a text is too long, or both are
+        the same text, which is a tie. Empty where the judge compares no pairs.
         """
         question = self._questions.get(Task.PAIRWISE)
         if question is None:
             return ()
-        times = self._times(case.id)
+        times = 1 if one.text == other.text else self._times(case.id)
         return tuple(
             asked
             for answers in ((one, other), (other, one))
@@ -210,6 +211,9 @@ class PreparedJudge:
             for member in range(len(self.judge.members))
             for again in range(times)
         ]
+        if len(answers) > 1 and first.text == answers[1].text:
+            scores = {axis.name: 0.5 for axis in question.axes}
+            return [Judgment(subject=subject, scores=scores, rationale=_ALIKE) for subject in subjects]
         signs = {answer.variant: signs_of_steering(answer.text) for answer in answers}
         suspected = {variant: found for variant, found in signs.items() if found}
         lacks = question.lacks(case, first)

@@ -97,15 +97,14 @@ def message(passages: Sequence[Passage], seal: str) -> str:
     return "\n\n".join(parts)
 
 
-def case_passages(case: JudgedCase, answer: JudgedAnswer, sees: Sequence[Shown]) -> list[Passage]:
-    """The request and what else of its case is shown."""
+def case_passages(case: JudgedCase, documents: Sequence[str], sees: Sequence[Shown]) -> list[Passage]:
+    """The request and what else is shown beside the answers."""
     found = [Passage("The request:", "request", case.input)]
     if Shown.REFERENCE in sees and case.reference is None:
         found.append(Passage("There is no reference answer to this request.", "reference", None))
     elif Shown.REFERENCE in sees:
         found.append(Passage("The reference answer:", "reference", case.reference))
     if Shown.CONTEXT in sees:
-        documents = documents_of(case, answer)
         if not documents:
             found.append(Passage("There are no source documents for this request.", "document", None))
         for number, document in enumerate(documents, 1):

@@ -15,6 +15,7 @@ from promptarena.evaluation.judges.questions import (
     Question,
     Read,
     case_passages,
+    documents_of,
     rationale_of,
 )
 from promptarena.evaluation.judges.reply import UnreadableError
@@ -53,7 +54,7 @@ class RubricQuestion(Question):
     def passages(self, case: JudgedCase, answers: Sequence[JudgedAnswer]) -> list[Passage]:
         (answer,) = answers
         return [
-            *case_passages(case, answer, self._sees),
+            *case_passages(case, documents_of(case, answer), self._sees),
             Passage("The answer to be scored:", "answer", answer.text),
         ]
 

@@ -130,7 +130,7 @@ class StatementQuestion(Question):
 
     def passages(self, case: JudgedCase, answers: Sequence[JudgedAnswer]) -> list[Passage]:
         (answer,) = answers
-        found = case_passages(case, answer, self._metric.needs)
+        found = case_passages(case, documents_of(case, answer), self._metric.needs)
         if self._kind.shows_answer:
             found.append(Passage("The answer to be checked:", "answer", answer.text))
         return found
