@@ -65,7 +65,7 @@ def conclude_bandit(
         arrivals: with the weights of every epoch.
     """
     treatments = treatments_of(plan, cube)
-    balance = sample_balance(cube, plan, arrivals)
+    balance = sample_balance(cube, plan, arrivals, looks=0)
     trust = trust_checks(units, balance, cube, plan, arrivals)
     tuned = _tuned_at(plan, len(treatments) + 1)
     left: dict[str, TreatmentEvidence] = {}

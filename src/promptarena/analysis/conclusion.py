@@ -72,12 +72,19 @@ def conclude(
         recorded: looks that were taken before, which stand as they were.
     """
     treatments = treatments_of(plan, cube)
-    balance = sample_balance(cube, plan, arrivals)
-    trust = trust_checks(units, balance, cube, plan, arrivals)
     began = burn_in_ends(cube, plan)
     counted = settled(cube, began)
     taken = [replace(look, cube=settled(look.cube, began)) for look in recorded]
     standing = _stand(counted, plan, treatments, schedule(counted, plan, treatments, planned, taken))
+    read_once = planned is None or cube.days is None
+    balance = sample_balance(
+        cube,
+        plan,
+        arrivals,
+        looks=None if read_once else len(plan.design.looks),
+        at_look=standing.looks[-1].cube if standing.looks else None,
+    )
+    trust = trust_checks(units, balance, cube, plan, arrivals)
     evidence = [replace(e, harm=harm_checks(plan, cube, e.variant)) for e in standing.evidence]
     verdict = decide(
         trust,

@@ -41,6 +41,8 @@ class Flags:
     """Each `COL:SHARE`, as `latency_ms:0.95`."""
     covariates: tuple[str, ...] = ()
     """Each a column, or `NUM/DEN`."""
+    ranges: tuple[str, ...] = ()
+    """Each `METRIC=LOW:HIGH`, of a mean."""
     segments: tuple[str, ...] = ()
     time: str | None = None
     primary: str | None = None
@@ -94,6 +96,7 @@ def _declared_plan(flags: Flags) -> AnalysisPlan:
             ("--ratio", flags.ratios),
             ("--quantile", flags.quantiles),
             ("--covariate", flags.covariates),
+            ("--range", flags.ranges),
             ("--segment", flags.segments),
             ("--primary", flags.primary),
             ("--lower", flags.lower),
@@ -127,6 +130,7 @@ def _flag_plan(flags: Flags) -> AnalysisPlan:
         *(_ratio(written, flags, problems) for written in flags.ratios),
         *(_quantile(written, flags, problems) for written in flags.quantiles),
     ]
+    metrics = _with_ranges(metrics, flags, problems)
     names = [metric.name for metric in metrics]
     if not metrics:
         problems.append(
@@ -196,6 +200,22 @@ def _metric(name: str, kind: MetricKind, flags: Flags, *, of: str = "", over: st
         absent=Absence.MISSING,
         covariates=tuple(_covariate(name) for name in dict.fromkeys(flags.covariates)),
     )
+
+
+def _with_ranges(metrics: Sequence[Metric], flags: Flags, problems: list[Problem]) -> list[Metric]:
+    bounds: dict[str, tuple[float, float]] = {}
+    for written in flags.ranges:
+        name, _, said = written.partition("=")
+        ends = [_number(end) for end in said.split(":")]
+        if len(ends) != 2 or any(isinstance(end, str) for end in ends) or not ends[0] < ends[1]:  # type: ignore[operator]
+            problems.append(Problem(f"--range {written!r} is no range.", hint="Write METRIC=1:5."))
+        elif name not in flags.means:
+            problems.append(
+                Problem(f"--range names `{name}`, which is not a --mean.", hint="Such as --mean rating.")
+            )
+        else:
+            bounds[name] = (float(ends[0]), float(ends[1]))
+    return [metric.model_copy(update={"bounds": bounds.get(metric.name)}) for metric in metrics]
 
 
 def _covariate(written: str) -> Covariate:

@@ -11,10 +11,12 @@ from promptarena.analysis.cube import Cell, Cube
 from promptarena.definitions.analysis_plan import AnalysisPlan
 from promptarena.definitions.metric import Absence, Metric, MetricKind
 from promptarena.definitions.readout import Balance, Check, UnitCounts
+from promptarena.stats.anytime import anytime_p_value
 from promptarena.stats.balance import (
     BALANCE_ALPHA,
     balance_threshold,
     independence_test,
+    sample_ratio_log_e_value,
     sample_ratio_test,
 )
 from promptarena.stats.moments import Moments
@@ -25,24 +27,40 @@ MOST_CROSSOVERS: Final = 0.005
 """The share of units in two variants beyond which a readout is invalid."""
 
 
-def sample_balance(cube: Cube, plan: AnalysisPlan, arrivals: Arrivals | None = None) -> Balance:
+def sample_balance(
+    cube: Cube,
+    plan: AnalysisPlan,
+    arrivals: Arrivals | None = None,
+    *,
+    looks: int | None = None,
+    at_look: Cube | None = None,
+) -> Balance:
     """Count units by variant and segment, and test the counts against the allocation, within epochs.
 
-    With S segment dimensions there are S + 1 tests, and one more where it is known who was exposed; each is
-    held to its share of `BALANCE_ALPHA`.
+    Data that is read once has S + 1 tests with S segment dimensions, and one more where it is known who was
+    exposed. A trial with K looks is read between them too: the counts of now are held to the allocation by
+    e-values, which hold at every readout together, and each look adds a chi-square of its counts and one a
+    segment. Every test is held to its share of `BALANCE_ALPHA`.
 
     Args:
         cube: the units that are analysed.
         plan: its weights are those of every epoch that has none of its own.
         arrivals: the weights by epoch, where they are known.
+        looks: how many are planned; `None` of data that is read once.
+        at_look: the units at the latest look, if one was taken.
     """
     counts = dict.fromkeys(plan.variants or cube.variants, 0)
     counts |= {key[0]: cell.units for key, cell in cube.by().items()}
-    threshold = balance_threshold(1 + len(cube.segments) + (arrivals is not None))
-    segments = {name: _segment_p(cube, name) for name in cube.segments}
-    units = {key: cell.units for key, cell in _by_epoch(cube).items()}
-    expected, p_value = _against_allocation(units, list(counts), plan, arrivals)
-    failed = any(p is not None and p < threshold for p in (p_value, *segments.values()))
+    once, always = 1 + len(cube.segments), 1 + (arrivals is not None)
+    threshold = balance_threshold(once + always - 1 if looks is None else always + looks * once)
+    watched = looks is not None
+    tested = at_look if watched else cube
+    segments = {name: _segment_p(tested, name) for name in cube.segments} if tested else {}
+    expected, p_value = _against_allocation(_units(cube), list(counts), plan, arrivals, always_valid=watched)
+    look_p = None
+    if watched and at_look is not None:
+        _, look_p = _against_allocation(_units(at_look), list(counts), plan, arrivals)
+    failed = any(p is not None and p < threshold for p in (p_value, look_p, *segments.values()))
     return Balance(
         status="mismatch" if failed else "unknown" if expected is None else "ok",
         counts=counts,
@@ -50,6 +68,8 @@ def sample_balance(cube: Cube, plan: AnalysisPlan, arrivals: Arrivals | None = N
         p_value=p_value,
         threshold=threshold,
         segments={name: p for name, p in segments.items() if p is not None},
+        always_valid=watched,
+        look_p_value=look_p,
     )
 
 
@@ -81,8 +101,9 @@ def observed_checks(plan: AnalysisPlan, cube: Cube, treatment: str) -> list[Chec
 def _balance_check(balance: Balance) -> Check:
     counts = ", ".join(f"{variant} {count:,}" for variant, count in balance.counts.items())
     skewed = {name: p for name, p in balance.segments.items() if p < balance.threshold}
-    if balance.p_value is not None and balance.p_value < balance.threshold:
-        p_text = wording.p_value(balance.p_value)
+    found = [p for p in (balance.p_value, balance.look_p_value) if p is not None]
+    if found and min(found) < balance.threshold:
+        p_text = wording.p_value(min(found))
         text = f"sample ratio mismatch: {counts} does not fit the allocation ({p_text})"
     elif skewed:
         name, p = min(skewed.items(), key=lambda item: item[1])
@@ -94,12 +115,17 @@ def _balance_check(balance: Balance) -> Check:
     elif balance.p_value is None:
         text = f"balance is unknown: no allocation was given to hold {counts} against"
     else:
-        text = f"balance: {counts} fits the allocation ({wording.p_value(balance.p_value)})"
+        valid = "always-valid " if balance.always_valid else ""
+        text = f"balance: {counts} fits the allocation ({valid}{wording.p_value(balance.p_value)})"
     return Check(
         name="balance",
         passed={"ok": True, "mismatch": False}.get(balance.status),
         text=text,
-        numbers={"p_value": balance.p_value, "threshold": balance.threshold},
+        numbers={
+            "p_value": balance.p_value,
+            "look_p_value": balance.look_p_value,
+            "threshold": balance.threshold,
+        },
     )
 
 
@@ -108,7 +134,9 @@ def _exposed_check(balance: Balance, plan: AnalysisPlan, arrivals: Arrivals) -> 
     totals = dict.fromkeys(balance.counts, 0)
     for (variant, _), count in arrivals.exposed.items():
         totals[variant] = totals.get(variant, 0) + count
-    _, p_value = _against_allocation(arrivals.exposed, list(totals), plan, arrivals)
+    _, p_value = _against_allocation(
+        arrivals.exposed, list(totals), plan, arrivals, always_valid=balance.always_valid
+    )
     # Too few to test is no reason to doubt those who are analysed.
     passed = p_value is None or p_value >= balance.threshold
     text = ", ".join(f"{variant} {count:,}" for variant, count in totals.items()) + " exposed until now"
@@ -171,12 +199,7 @@ def _observed_check(plan: AnalysisPlan, cube: Cube, metric: Metric, treatment: s
     )
     if not passed:
         text += f": absence depends on the variant ({wording.p_value(p_value)})"
-        if metric.kind is MetricKind.RATE:
-            low, high = _worst_case([float(moments.mean[0]) * moments.n for moments, _ in held], held)
-            text += (
-                f"; the difference could be anything from {wording.difference(metric, low)}"
-                f" to {wording.difference(metric, high)}"
-            )
+        text += f"; {_worst_case_text(metric, held)}"
     return Check(
         name="observed share",
         passed=passed,
@@ -187,11 +210,37 @@ def _observed_check(plan: AnalysisPlan, cube: Cube, metric: Metric, treatment: s
     )
 
 
-def _worst_case(successes: list[float], held: list[tuple[Moments, int]]) -> tuple[float, float]:
-    """The difference of rates if all the unobserved failed under one variant and not under the other."""
+def _worst_case_text(metric: Metric, held: Sequence[tuple[Moments, int]]) -> str:
+    """What the difference could be, whatever those had who were not observed.
+
+    Only what was declared bounds them: the least and greatest values that were seen say nothing of those that
+    were not.
+    """
+    bounds = (0.0, 1.0) if metric.kind is MetricKind.RATE else metric.bounds
+    if bounds is None:
+        return (
+            "what the others had is not known: declare the metric's `range` to learn what the difference"
+            " could be at most"
+        )
+    low, high = _worst_case(held, bounds)
+    by = (
+        ""
+        if metric.kind is MetricKind.RATE
+        else f", values being from {bounds[0]:g} to {bounds[1]:g} as declared"
+    )
+    return (
+        f"the difference could be anything from {wording.difference(metric, low)}"
+        f" to {wording.difference(metric, high)}{by}"
+    )
+
+
+def _worst_case(held: Sequence[tuple[Moments, int]], bounds: tuple[float, float]) -> tuple[float, float]:
+    """The difference of means if all the unobserved are at one end under one variant, at the other under the
+    other (Horowitz and Manski 2000, "Nonparametric analysis of randomized experiments with missing covariate
+    and outcome data", JASA 95)."""
     (low_c, high_c), (low_t, high_t) = (
-        (hits / units, (hits + units - moments.n) / units)
-        for hits, (moments, units) in zip(successes, held, strict=True)
+        tuple((moments.n * float(moments.mean[0]) + (units - moments.n) * end) / units for end in bounds)
+        for moments, units in held
     )
     return low_t - high_c, high_t - low_c
 
@@ -217,8 +266,17 @@ def _by_epoch(cube: Cube) -> dict[tuple[str, str], Cell]:
     return {(variant, ""): cell for (variant,), cell in cube.by().items()}
 
 
+def _units(cube: Cube) -> Counts:
+    return {key: cell.units for key, cell in _by_epoch(cube).items()}
+
+
 def _against_allocation(
-    units: Counts, variants: Sequence[str], plan: AnalysisPlan, arrivals: Arrivals | None
+    units: Counts,
+    variants: Sequence[str],
+    plan: AnalysisPlan,
+    arrivals: Arrivals | None,
+    *,
+    always_valid: bool = False,
 ) -> tuple[dict[str, float] | None, float | None]:
     """How many units the allocation promised, and the p-value of the units against it."""
     epochs = sorted({epoch for _, epoch in units})
@@ -234,6 +292,8 @@ def _against_allocation(
         for shares, row in zip(weights, counts, strict=True)
     ]
     expected = {v: sum(row[at] for row in promised) for at, v in enumerate(variants)}
+    if always_valid:
+        return expected, anytime_p_value(sample_ratio_log_e_value(counts, weights))
     return expected, sample_ratio_test(counts, weights)
 
 

@@ -38,6 +38,10 @@ def analyze(
         list[str] | None,
         typer.Option(help="Column (or NUM/DEN) from before exposure: less noise (CUPED).", metavar="COL"),
     ] = None,
+    range_: Annotated[
+        list[str] | None,
+        typer.Option("--range", help="Between which a mean's values lie.", metavar="METRIC=LOW:HIGH"),
+    ] = None,
     segment: Annotated[
         list[str] | None, typer.Option(help="Column to break effects down by.", metavar="COL")
     ] = None,
@@ -90,6 +94,7 @@ def analyze(
             ratios=tuple(ratio or ()),
             quantiles=tuple(quantile or ()),
             covariates=tuple(covariate or ()),
+            ranges=tuple(range_ or ()),
             segments=tuple(segment or ()),
             time=time,
             primary=primary,

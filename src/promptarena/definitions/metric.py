@@ -82,6 +82,8 @@ class Metric(Frozen):
     """Fixed length from first exposure; none for a plain table, whose rows are taken as they are."""
     covariates: tuple[Covariate, ...] = ()
     """What explains part of the variance and was settled before the exposure (CUPED)."""
+    bounds: tuple[float, float] | None = None
+    """Between which a unit's values lie, as declared; they bound what those had who were not observed."""
     unit: str | None = None
     """What one of it is called, such as ms or USD; for people only."""
     source: FactSource = "column"

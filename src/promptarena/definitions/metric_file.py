@@ -22,7 +22,7 @@ from promptarena.definitions.catalogue import BUILT_IN, GENERATION_FIELDS, sourc
 from promptarena.definitions.frozen import Frozen, mistake
 from promptarena.definitions.metric import Absence, Better, Covariate, Metric, MetricKind
 from promptarena.definitions.names import FactName, Name
-from promptarena.definitions.quantities import Duration, Share
+from promptarena.definitions.quantities import Duration, Number, Share
 from promptarena.definitions.suggestion import listed
 
 __all__ = [
@@ -104,6 +104,8 @@ class MetricEntry(Frozen):
     """What no fact in the window means."""
     covariate: Covariates | None = None
     """Facts from before the exposure that explain part of the variance: one, a ratio of two, or a list."""
+    range: tuple[Number, Number] | None = None
+    """Between which the values of a mean lie, such as [1, 5]: it bounds what the unobserved can have had."""
     unit: str | None = None
     """What one of it is called, such as ms or USD."""
 
@@ -126,6 +128,17 @@ class MetricEntry(Frozen):
         if self.ratio and self.absent is Absence.MISSING:
             text = "The parts of a ratio are sums, where what is absent counts as `zero`."
             raise mistake(text, field="absent", involving=("ratio", "absent"))
+        return self
+
+    @model_validator(mode="after")
+    def _range_is_of_a_mean(self) -> MetricEntry:
+        if self.range is None:
+            return self
+        if self.mean is None:
+            text = "A `range` goes with a `mean`; other metrics have none, or it is known."
+            raise mistake(text, field="range", involving=(*_KINDS, "range"))
+        if self.range[0] >= self.range[1]:
+            raise mistake("A `range` goes from its lower end to its higher one.", field="range")
         return self
 
     @model_validator(mode="after")
@@ -181,6 +194,7 @@ class MetricEntry(Frozen):
             absent=self.absent or self.kind.default_absence,
             window=self.window or default_window(unit),
             covariates=self.covariates,
+            bounds=self.range,
             unit=self.unit or (field.unit if field and not over else None),
             source=source_of(of),
             over_source=source_of(over[0]) if over else None,

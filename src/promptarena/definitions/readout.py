@@ -90,9 +90,15 @@ class Balance:
     counts: dict[str, int]
     expected: dict[str, float] | None
     p_value: float | None
+    """Of the counts against the allocation."""
     threshold: float
+    """Below it any of these p-values is an alarm; all of them together raise a false one in a thousand."""
     segments: dict[str, float] = field(default_factory=dict)
-    """p-value of variant x segment independence, by segment dimension."""
+    """p-value of variant x segment independence, by dimension; of the latest look where looks are planned."""
+    always_valid: bool = False
+    """Whether `p_value` holds at all readouts together: a trial with looks is read between them too."""
+    look_p_value: float | None = None
+    """Of the counts at the latest look, by chi-square; `None` where no look was taken or none is planned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,11 @@ def _balance(readout: Readout) -> str:
     counts = ", ".join(f"{variant} {count(units)}" for variant, units in balance.counts.items())
     test = ""
     if balance.p_value is not None:
-        test = f"; p {p_value(balance.p_value)}, alarm below {p_value(balance.threshold)}"
+        kind = "always-valid p" if balance.always_valid else "p"
+        at_look = ""
+        if balance.look_p_value is not None:
+            at_look = f", at the latest look {p_value(balance.look_p_value)}"
+        test = f"; {kind} {p_value(balance.p_value)}{at_look}, alarm below {p_value(balance.threshold)}"
     word = _BALANCE.get(balance.status, balance.status)
     return f"{word} ({counts}{test})"
 
