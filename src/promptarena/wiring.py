@@ -105,7 +105,7 @@ def open_project(
         clock=clock,
         log=log,
         content=content,
-        source=RegistrySource(watch, project),
+        source=RegistrySource(watch, project, clock),
         pins=CachedPins(_PinsWhenNeeded(address)),
     )
 

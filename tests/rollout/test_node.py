@@ -33,7 +33,7 @@ class Node:
         watch = RegistryWatch(
             registry_address(None, project, {}), project / ".arena" / "registry.known.json", clock
         )
-        self.source = RegistrySource(watch, load_project(project))
+        self.source = RegistrySource(watch, load_project(project), clock)
         self.known = self.source.look()
         self.router = Router(self.known.configuration)
 
@@ -144,6 +144,45 @@ def test_assignments_go_on_while_the_registry_is_down_also_on_a_node_that_starts
     fresh.look()
     assert fresh.known.problem is None
     assert fresh.variants() == before
+
+
+def test_a_node_that_starts_takes_over_what_the_file_was_edited_to(
+    lifecycle: Lifecycle, registry: Registry, clock: ManualClock, project: Path
+) -> None:
+    lifecycle.start(ab_only(project, "cites"))
+    lifecycle.stop("cites", reason="a test")
+    running = Node(project, clock)
+    edit(project / "arena.yaml", ("system: Be helpful.", "system: Be brief."))
+    for node in (Node(project, clock), Node(project, clock)):
+        assert node.served() == {("baseline", "Be brief.", False): len(UNITS)}
+    running.look()
+    assert running.served() == {("baseline", "Be brief.", False): len(UNITS)}
+    assert [(record.version, record.origin) for record in registry.baselines("support-bot")] == [
+        (1, "file"),
+        (2, "file"),
+    ]
+    assert registry.baselines("support-bot")[-1].actor.startswith("node ")
+
+
+def test_an_edit_is_taken_over_when_a_registry_that_was_down_answers(
+    lifecycle: Lifecycle, registry: Registry, clock: ManualClock, project: Path
+) -> None:
+    lifecycle.start(ab_only(project, "cites"))
+    Node(project, clock)
+    edit(project / "arena.yaml", ("system: Be helpful.", "system: Be brief."))
+    away = [
+        file.rename(file.with_name(f"away-{file.name}")) for file in (project / ".arena").glob("registry.db*")
+    ]
+    node = Node(project, clock)
+    assert "Serving from what was known" in str(node.known.problem)
+    for file in away:
+        file.rename(file.with_name(file.name.removeprefix("away-")))
+    node.look()
+    assert node.known.problem is None
+    assert [record.settings["system"] for record in registry.baselines("support-bot")] == [
+        "Be helpful.",
+        "Be brief.",
+    ]
 
 
 def test_nothing_is_made_anew_while_nothing_changes(

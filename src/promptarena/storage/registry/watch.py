@@ -54,6 +54,16 @@ class RegistryWatch:
         self._kept: int | None = None
         self._one_at_a_time = Lock()
 
+    @property
+    def registry(self) -> Registry:
+        """The registry itself, opened if it is not yet.
+
+        Raises:
+            StorageError: it does not answer.
+        """
+        with self._one_at_a_time:
+            return self._opened()
+
     def refresh(self) -> Known:
         """Look again. Where nothing has changed this costs one small query.
 
@@ -76,13 +86,17 @@ class RegistryWatch:
                 self._registry = None
 
     def _look(self) -> KnownState:
+        registry = self._opened()
+        now = self._clock.now()
+        if self._known is not None and registry.changes() == self._known.changes:
+            return replace(self._known, at=now)
+        return registry.known_state(now)
+
+    def _opened(self) -> Registry:
         if self._registry is None:
             self._refuse_new_file()
             self._registry = Registry(self._address, _PATIENCE_S)
-        now = self._clock.now()
-        if self._known is not None and self._registry.changes() == self._known.changes:
-            return replace(self._known, at=now)
-        return self._registry.known_state(now)
+        return self._registry
 
     def _refuse_new_file(self) -> None:
         """A file that is gone is a loss; an empty one in its place would end every experiment."""
