@@ -15,9 +15,14 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Arena, Outcome
+from tests.sdk.projects import started_project
 
 from promptarena.definitions.events import Event, Exposure, Generation, Measurement
+from promptarena.definitions.project import load_project
 from promptarena.storage.event_log import EventLog, LogReader
+from promptarena.storage.registry.records import PinRecord
+from promptarena.storage.registry.registry import open_registry
+from promptarena.wiring import registry_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -194,8 +199,42 @@ def test_erase_hides_a_person_at_once_and_asks_before(arena: Arena) -> None:
     left = lines(arena("events", "list", "--log", log, "--json"))
     assert [event["kind"] for event in left] == ["generation", "exposure"]
     again = arena("erase", "conversation", "c1", "--yes", "--log", log, "--json")
-    assert again.json == {"kind": "conversation", "id": "c1", "hidden": 2}
+    assert again.json == {"kind": "conversation", "id": "c1", "hidden": 2, "pins": 0}
     assert lines(arena("events", "list", "--log", log, "--json")) == []
+
+
+def test_erase_takes_the_pins_of_a_persons_units_out_of_the_registry(
+    arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = started_project(tmp_path / "shop")
+    with EventLog(project / ".arena" / "log") as log:
+        for unit in ("c1", "c2"):
+            user = f"of {unit}"
+            log.append(
+                Generation(ts=NOW, request_id=f"r {unit}", feature="bot", user_id=user, conversation_id=unit)
+            )
+    monkeypatch.chdir(project)
+    with open_registry(registry_of(load_project(project))) as registry:
+        for unit in ("c1", "c2"):
+            registry.pins.keep("cites", unit, PinRecord("control", 0, 0.5))
+        done = arena("erase", "user", "of c1", "--yes", "--json")
+        assert done.json == {"kind": "user", "id": "of c1", "hidden": 0, "pins": 1}
+        assert registry.pins.find("cites", "c1") is None
+        assert registry.pins.find("cites", "c2") is not None
+
+
+def test_erase_stops_before_it_begins_where_the_registry_does_not_answer(
+    arena: Arena, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = started_project(tmp_path / "shop")
+    log = filled(project / ".arena" / "log")
+    (project / ".arena" / "registry.db").write_text("something else entirely, and long enough to see that")
+    monkeypatch.chdir(project)
+    stopped = arena("erase", "user", "u1", "--yes")
+    assert stopped.status == 4
+    assert len(lines(arena("events", "list", "--json"))) == 4
+    assert arena("erase", "user", "u1", "--yes", "--log", log).status == 0
+    assert len(lines(arena("events", "list", "--json"))) == 2
 
 
 def test_erase_leaves_a_folder_without_a_log_as_it_is(arena: Arena) -> None:

@@ -6,6 +6,7 @@ sealed already are hidden by name; compaction later rewrites every file that hol
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -47,7 +48,12 @@ def read_identity(kind: str, id_: str) -> Identity:
     return Identity(kind, id_)
 
 
-def erase(folder: LogFolder, settings: LogSettings, who: Identity) -> int:
+def erase(
+    folder: LogFolder,
+    settings: LogSettings,
+    who: Identity,
+    also: Callable[[Collection[Identity]], object] | None = None,
+) -> int:
     """Erase one person, or one session, conversation or request.
 
     With a person go the requests they made and the sessions and conversations that were theirs alone, so that
@@ -55,6 +61,10 @@ def erase(folder: LogFolder, settings: LogSettings, who: Identity) -> int:
     after the erasure is known by its person only.
 
     It may be repeated, and must be if it failed: until it returns, nothing is promised.
+
+    Args:
+        also: takes whom it goes for out of what is kept elsewhere. It is called before the log forgets whose
+            is what, so that repeating finds them again if it raises.
 
     Returns:
         How many stored events are now hidden.
@@ -66,10 +76,15 @@ def erase(folder: LogFolder, settings: LogSettings, who: Identity) -> int:
     before = take_snapshot(folder, settings)  # first of all, so that a folder without a log is left as it is
     with work_space(folder) as space, Warehouse(folder=space) as warehouse:
         whom = {who, *_theirs(before, warehouse, who)}
+        if also is not None:
+            also(whom)
         add_tombstones(folder, whom)
         # From here on nothing more of theirs is written. What was since the snapshot still has its lines,
         # even where a sealer has obeyed already.
-        whom |= _theirs(take_lines(folder, settings), warehouse, who)
+        since = _theirs(take_lines(folder, settings), warehouse, who) - whom
+        if also is not None and since:
+            also(since)
+        whom |= since
         size = add_tombstones(folder, whom).size
         while True:
             manifest = read_manifest(folder)

@@ -42,8 +42,9 @@ def test_a_person_who_is_erased_has_no_pin_any_more(registry: Registry) -> None:
     for experiment in ("cites", "other"):
         for unit in ("u", "v"):
             registry.pins.keep(experiment, unit, PinRecord("control", 0, 0.5))
-    assert registry.pins.forget(["cites", "other"], "u") == 2
-    assert registry.pins.forget(["cites", "other"], "u") == 0
+    assert registry.pins.forget(["cites", "other"], ["nobody", *map(str, range(600)), "u"]) == 2
+    assert registry.pins.forget(["cites", "other"], ["u"]) == 0
+    assert registry.pins.forget([], ["u"]) == 0
     assert registry.pins.find("cites", "u") is None
     assert registry.pins.find("other", "v") is not None
 

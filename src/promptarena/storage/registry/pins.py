@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from sqlalchemy import Connection, and_, delete, select
 from sqlalchemy.exc import IntegrityError
@@ -14,6 +15,9 @@ from promptarena.storage.registry.rows import insert_or_keep, record_of, values_
 from promptarena.storage.registry.tables import pins
 
 __all__ = ["Pins"]
+
+_AT_ONCE: Final = 500
+"""Units that one statement names: databases take so many parameters and no more."""
 
 
 class Pins:
@@ -52,14 +56,20 @@ class Pins:
         except IntegrityError:
             raise StorageError(f"The registry knows no experiment `{experiment}` to pin units of.") from None
 
-    def forget(self, experiments: Iterable[str], unit_id: str) -> int:
-        """Take a unit's pins out of these experiments, to erase a person; how many there were.
+    def forget(self, experiments: Iterable[str], unit_ids: Iterable[str]) -> int:
+        """Take units' pins out of these experiments, to erase a person; how many there were.
 
         Raises:
             StorageError: it cannot be done now.
         """
-        mine = and_(pins.c.experiment.in_(list(experiments)), pins.c.unit_id == unit_id)
-        return self._database.write(lambda connection: connection.execute(delete(pins).where(mine)).rowcount)
+        names, ids = list(experiments), list(unit_ids)
+        parts = [ids[at : at + _AT_ONCE] for at in range(0, len(ids), _AT_ONCE)] if names else []
+
+        def work(connection: Connection) -> int:
+            mine = (and_(pins.c.experiment.in_(names), pins.c.unit_id.in_(part)) for part in parts)
+            return sum(connection.execute(delete(pins).where(each)).rowcount for each in mine)
+
+        return self._database.write(work) if parts else 0
 
 
 def _find(connection: Connection, experiment: str, unit_id: str) -> PinRecord | None:
