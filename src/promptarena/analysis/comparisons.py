@@ -39,6 +39,8 @@ def compare(pair: ArmPair, metric: Metric, alpha: float) -> Comparison:
         names = " and ".join(covariate.name for covariate in metric.covariates)
         method = f"{method.split(',')[0]}, adjusted for {names} (CUPED)"
         notes.append(f"{names} took away {pair.variance_removed:.0%} of the variance")
+    elif metric.audited_by is not None:
+        method = f"difference of prediction-powered means, audited by {metric.audited_by}, Welch's t"
     elif metric.kind is MetricKind.RATE and _few_events(effect):
         return _few_events_comparison(pair, effect, metric, alpha)
     if effect.variance == 0:

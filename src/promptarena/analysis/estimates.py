@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from promptarena.analysis.audited_effect import AUDITED_PARTS, audited_effect
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.quantile_effect import quantile_effect
 from promptarena.definitions.metric import Metric, MetricKind
@@ -81,6 +82,9 @@ def _arm_pair(
             values, epochs = cube.values[metric.of], "epoch" in cube.dimensions
             found = quantile_effect(values, metric.q, control, treatment, epochs=epochs, where=where)
             return ArmPair(found.effect, n_control, n_treatment, note=found.note)
+        if metric.audited_by is not None:
+            audited = audited_effect(usable, weights, control, treatment)
+            return ArmPair(audited.effect, n_control, n_treatment, note=audited.note)
         if metric.covariates:
             adjusted = adjusted_effect(usable, _components(metric, usable), weights)
             return ArmPair(
@@ -140,6 +144,8 @@ def _components(metric: Metric, arms: Sequence[tuple[Moments, Moments]]) -> Comp
 
 def _width(metric: Metric) -> int:
     """Components of the outcome: a ratio has two."""
+    if metric.audited_by is not None:
+        return AUDITED_PARTS
     return 2 if metric.kind is MetricKind.RATIO else 1
 
 

@@ -71,6 +71,7 @@ def number_columns(metrics: Sequence[Metric]) -> list[str]:
         for column in (
             None if metric.kind is MetricKind.COUNT else metric.of,
             metric.over,
+            metric.audited_by,
             *(fact for covariate in metric.covariates for fact in covariate.facts),
         )
     ]

@@ -94,7 +94,8 @@ class MetricFacts:
         asked: dict[str, Any] = {}
         for metric in self.metrics:
             first, *more = (at[fact] for fact in self._of(metric))
-            over, before = more[: metric.over is not None], more[metric.over is not None :]
+            beside = (metric.over is not None) + (metric.audited_by is not None)
+            over, before = more[: metric.over is not None], more[beside:]
             column = rows[f"fact_{first}"]
             if metric.kind is MetricKind.RATE:
                 asked[f"most_{first}"] = column.max()
@@ -106,6 +107,9 @@ class MetricFacts:
                 asked[f"count_{first}"] = column.count()
             for place in (*over, *before):
                 asked[f"sum_{place}"] = rows[f"fact_{place}"].sum()
+            if metric.audited_by is not None:
+                asked[f"sum_{more[0]}"] = rows[f"fact_{more[0]}"].sum()
+                asked[f"count_{more[0]}"] = rows[f"fact_{more[0]}"].count()
             for place in before:
                 asked[f"count_{place}"] = rows[f"fact_{place}"].count()
         return asked
@@ -123,7 +127,9 @@ class MetricFacts:
             parts = self._measured(metric, units, places)
             if metric.absent is Absence.ZERO:
                 parts = [part.fill_null(0.0) for part in parts]
-            before = places[1 + (metric.over is not None) :]
+            if metric.audited_by is not None:
+                parts.append(_mean(units, places[1]))
+            before = places[1 + (metric.over is not None) + (metric.audited_by is not None) :]
             for covariate in metric.covariates:
                 own, before = before[: len(covariate.facts)], before[len(covariate.facts) :]
                 # Of a ratio both parts are sums, as those of a metric are.
@@ -146,7 +152,7 @@ class MetricFacts:
                 return [units[f"sum_{first}"]]
 
     def _of(self, metric: Metric) -> tuple[Fact, ...]:
-        """Numerator, denominator, covariates, as far as there are some."""
+        """Numerator, denominator or label, covariates, as far as there are some."""
         window = window_of(metric, self.unit) // _MICROSECOND
         reading = {MetricKind.RATE: Reading.TRUTH, MetricKind.COUNT: Reading.PRESENCE}.get(
             metric.kind, Reading.NUMBER
@@ -154,6 +160,8 @@ class MetricFacts:
         facts = [Fact(_value(metric.of, reading), window)]
         if metric.over is not None:
             facts.append(Fact(_value(metric.over, Reading.NUMBER), window))
+        if metric.audited_by is not None:
+            facts.append(Fact(_value(metric.audited_by, Reading.NUMBER), window))
         for fact in (fact for covariate in metric.covariates for fact in covariate.facts):
             facts.append(Fact(_value(fact, Reading.NUMBER), None))
         return tuple(facts)

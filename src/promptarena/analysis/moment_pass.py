@@ -52,6 +52,13 @@ class _Pass:
     having a value; the same for all cells, so that they add."""
 
     @property
+    def audited(self) -> list[str]:
+        """What a judge's score and people's label become: see `audited_effect`; nothing of other metrics."""
+        if self.metric.audited_by is None:
+            return []
+        return [f"{self.read[0]}_{name}" for name in ("labelled", "label", "checked", "rest", "score")]
+
+    @property
     def covariates(self) -> list[list[str]]:
         """Each one's parts."""
         found, at = [], len(self.read) - sum(len(each.facts) for each in self.metric.covariates)
@@ -73,11 +80,13 @@ class _Pass:
     @property
     def parts(self) -> list[str]:
         """The components of the moments."""
-        return [*self.read, *self.markers]
+        return self.audited or [*self.read, *self.markers]
 
     @property
     def bits(self) -> set[str]:
         """Parts that are 0 or 1."""
+        if self.audited:
+            return {self.audited[0], self.audited[3]}
         return {*self.read[:1], *self.markers} if self.metric.kind is MetricKind.RATE else {*self.markers}
 
     @property
@@ -163,7 +172,7 @@ def _look(units: ibis.Table, columns: Columns, passes: Sequence[_Pass]) -> Pivot
         if found[f"mean_{part}"] is None:
             others = units.filter(units[part].notnull()).limit(_LOOKED_AT)
             found |= fetch(others.aggregate(**_size(others, part))).to_pylist()[0]
-    bits = {part for one in passes for part in one.bits}
+    bits = {part for one in passes for part in (*one.bits, *one.audited)}
     pivots = {part: _pivot(found[f"mean_{part}"], found[f"square_{part}"]) for part in parts}
     return pivots | dict.fromkeys(bits, 0.0)
 
@@ -177,6 +186,8 @@ def _filled(units: ibis.Table, passes: Sequence[_Pass]) -> ibis.Table:
     """Every unit with all covariates, and with marks where they are not its own."""
     added: dict[str, Any] = {}
     for one in passes:
+        if one.audited:
+            added |= _audited(one, units)
         stand_ins = iter(one.stand_ins)
         for parts in one.covariates:
             # Half of a ratio is none: both parts are missing where one is.
@@ -185,6 +196,18 @@ def _filled(units: ibis.Table, passes: Sequence[_Pass]) -> ibis.Table:
                 added[part] = ibis.ifelse(whole, units[part], next(stand_ins))
                 added[f"{part}_missing"] = (~whole).cast("float64")
     return units.mutate(**added) if added else units
+
+
+def _audited(one: _Pass, units: ibis.Table) -> dict[str, Any]:
+    """A unit's totals as `stats.prediction_powered` wants them; NULL where the judge said nothing of it."""
+    score, label = (units[part] for part in one.read)
+    labelled = label.notnull().cast("float64")
+    values = (labelled, label.fill_null(0.0), score * labelled, 1 - labelled, score * (1 - labelled))
+    known = score.notnull()
+    return {
+        part: ibis.ifelse(known, value, ibis.null("float64"))
+        for part, value in zip(one.audited, values, strict=True)
+    }
 
 
 def _pivot(mean: float | None, square: float | None) -> float:

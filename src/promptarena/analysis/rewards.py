@@ -46,7 +46,7 @@ def reward_metric(experiment: Experiment) -> Metric:
         raise ValueError(f"the weights of {experiment.name} are fixed")
     metric = experiment.analysis_plan().metric(str(bandit.reward))
     window = bandit.delay or window_of(metric, experiment.unit)
-    return metric.model_copy(update={"window": window, "covariates": ()})
+    return metric.model_copy(update={"window": window, "covariates": (), "audited_by": None})
 
 
 def read_rewards(

@@ -85,11 +85,12 @@ def one_row_a_unit(rows: ibis.Table, columns: Columns, metrics: Sequence[Metric]
 
 
 def part_names(at: int, metric: Metric) -> list[str]:
-    """Names of a unit's values of one metric: value (or numerator and denominator), then those of covariates.
+    """Names of a unit's values of one metric: value (or numerator and denominator; or a judge's score and
+    people's label), then those of covariates.
 
-    A covariate may be NULL; the pass keeps such a unit.
+    A covariate or a label may be NULL; the pass keeps such a unit.
     """
-    width = 2 if metric.kind is MetricKind.RATIO else 1
+    width = 2 if metric.kind is MetricKind.RATIO or metric.audited_by is not None else 1
     width += sum(len(covariate.facts) for covariate in metric.covariates)
     return [f"part_{at}_{i}" for i in range(width)]
 
@@ -121,6 +122,9 @@ def _parts(metric: Metric, typed: ibis.Table, *, one_row: bool) -> list[Any]:
     parts = _measured(metric, typed, one_row)
     if metric.absent is Absence.ZERO:
         parts = [part.fill_null(0.0) for part in parts]
+    if metric.audited_by is not None:
+        label = typed[f"number_{metric.audited_by}"]
+        parts.append(label if one_row else label.mean())
     for fact in (fact for covariate in metric.covariates for fact in covariate.facts):
         before = typed[f"number_{fact}"]
         parts.append(before if one_row else before.mean())

@@ -43,6 +43,8 @@ class Flags:
     """Each a column, or `NUM/DEN`."""
     ranges: tuple[str, ...] = ()
     """Each `METRIC=LOW:HIGH`, of a mean."""
+    audits: tuple[str, ...] = ()
+    """Each `MEAN=LABELS`: people's labels on some units of what the judge scored on all."""
     segments: tuple[str, ...] = ()
     time: str | None = None
     primary: str | None = None
@@ -97,6 +99,7 @@ def _declared_plan(flags: Flags) -> AnalysisPlan:
             ("--quantile", flags.quantiles),
             ("--covariate", flags.covariates),
             ("--range", flags.ranges),
+            ("--audit", flags.audits),
             ("--segment", flags.segments),
             ("--primary", flags.primary),
             ("--lower", flags.lower),
@@ -132,6 +135,7 @@ def _flag_plan(flags: Flags) -> AnalysisPlan:
     ]
     metrics = _with_ranges(metrics, flags, problems)
     names = [metric.name for metric in metrics]
+    metrics = _audited(metrics, flags, problems)
     if not metrics:
         problems.append(
             Problem(
@@ -216,6 +220,27 @@ def _with_ranges(metrics: Sequence[Metric], flags: Flags, problems: list[Problem
         else:
             bounds[name] = (float(ends[0]), float(ends[1]))
     return [metric.model_copy(update={"bounds": bounds.get(metric.name)}) for metric in metrics]
+
+
+def _audited(metrics: Sequence[Metric], flags: Flags, problems: list[Problem]) -> list[Metric]:
+    """The metrics, those with labels told so: their scores are what explains the labels, not covariates."""
+    labels: dict[str, str] = {}
+    for written in flags.audits:
+        name, _, column = (part.strip() for part in written.partition("="))
+        if not name or not column or name == column:
+            hint = "Write MEAN=LABELS: the column of the judge's scores, and the one of people's labels."
+            problems.append(Problem(f"--audit {written!r} names no labels.", hint=hint))
+        elif name not in flags.means:
+            problems.append(
+                Problem(f"--audit names `{name}`, which is not one of the means.", hint=f"Add --mean {name}.")
+            )
+        labels[name] = column
+    return [
+        metric.model_copy(update={"audited_by": labels[metric.name], "covariates": ()})
+        if metric.name in labels
+        else metric
+        for metric in metrics
+    ]
 
 
 def _covariate(written: str) -> Covariate:

@@ -74,7 +74,7 @@ def _over_cohorts(plan: AnalysisPlan, cube: Cube, treatment: str, alpha: float) 
 
 def _over_life(plan: AnalysisPlan, ages: Cube, treatment: str, alpha: float) -> Check:
     metric = plan.metric(plan.primary.metric)
-    lives = metric.model_copy(update={"kind": MetricKind.RATIO, "covariates": ()})
+    lives = metric.model_copy(update={"kind": MetricKind.RATIO, "covariates": (), "audited_by": None})
     trend = age_trend(strata(ages, lives, plan.control, treatment), alpha=alpha)
     if trend is None:
         text = f"too few units to tell whether the effect on {metric.name} lasts through a unit's window"

@@ -42,6 +42,12 @@ def analyze(
         list[str] | None,
         typer.Option("--range", help="Between which a mean's values lie.", metavar="METRIC=LOW:HIGH"),
     ] = None,
+    audit: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="People's labels on some units of a judge's mean on all of them.", metavar="MEAN=LABELS"
+        ),
+    ] = None,
     segment: Annotated[
         list[str] | None, typer.Option(help="Column to break effects down by.", metavar="COL")
     ] = None,
@@ -95,6 +101,7 @@ def analyze(
             quantiles=tuple(quantile or ()),
             covariates=tuple(covariate or ()),
             ranges=tuple(range_ or ()),
+            audits=tuple(audit or ()),
             segments=tuple(segment or ()),
             time=time,
             primary=primary,

@@ -84,6 +84,8 @@ class Metric(Frozen):
     """What explains part of the variance and was settled before the exposure (CUPED)."""
     bounds: tuple[float, float] | None = None
     """Between which a unit's values lie, as declared; they bound what those had who were not observed."""
+    audited_by: str | None = None
+    """People's labels, on some of the units, of what this metric has a judge score on all of them."""
     unit: str | None = None
     """What one of it is called, such as ms or USD; for people only."""
     source: FactSource = "column"

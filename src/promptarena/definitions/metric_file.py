@@ -106,6 +106,9 @@ class MetricEntry(Frozen):
     """Facts from before the exposure that explain part of the variance: one, a ratio of two, or a list."""
     range: tuple[Number, Number] | None = None
     """Between which the values of a mean lie, such as [1, 5]: it bounds what the unobserved can have had."""
+    audited_by: FactName | None = None
+    """People's labels, on some units drawn at random, of what this metric has a judge score on all of them.
+    The mean is then what people would say (prediction-powered inference)."""
     unit: str | None = None
     """What one of it is called, such as ms or USD."""
 
@@ -159,6 +162,28 @@ class MetricEntry(Frozen):
             raise mistake("A covariate is named twice.", field="covariate", involving=("covariate",))
         return self
 
+    @model_validator(mode="after")
+    def _audit_is_of_a_mean(self) -> MetricEntry:
+        if self.audited_by is None:
+            return self
+        if self.mean is None:
+            raise mistake(
+                "Labels audit a `mean`: the judge's scores of a unit, 0 or 1 or on any scale.",
+                field="audited_by",
+                involving=(*_KINDS, "audited_by"),
+            )
+        if self.covariate is not None:
+            text = "A metric takes `covariate` or `audited_by`: the judge's scores are what explains labels."
+            raise mistake(text, field="audited_by", involving=("covariate", "audited_by"))
+        if self.audited_by == self.mean:
+            raise mistake(
+                "A judge is not audited by its own scores.",
+                field="audited_by",
+                involving=("mean", "audited_by"),
+                hint="Have people's labels measured under a name of their own.",
+            )
+        return self
+
     @property
     def kind(self) -> MetricKind:
         return next(MetricKind(name) for name in _KINDS if getattr(self, name) is not None)
@@ -195,6 +220,7 @@ class MetricEntry(Frozen):
             window=self.window or default_window(unit),
             covariates=self.covariates,
             bounds=self.range,
+            audited_by=self.audited_by,
             unit=self.unit or (field.unit if field and not over else None),
             source=source_of(of),
             over_source=source_of(over[0]) if over else None,
