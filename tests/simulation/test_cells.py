@@ -95,3 +95,23 @@ def test_arrivals_are_the_cubes_units_against_the_allocation() -> None:
     arrivals = arrivals_of(_CUBE, _VARIANTS, _POPULATION.shares)
     assert sum(arrivals.exposed.values()) == len(_UNITS.day)
     assert arrivals.weights == {EPOCH: {"control": 0.5, "treatment": 0.3, "other": 0.2}}
+
+
+def test_an_audited_metrics_units_hold_the_label_only_where_there_is_one() -> None:
+    metric = _metric("helpful", "mean", absent="missing", audited_by="helpful_label")
+    population = Population((Assumed(metric, 3.0, 1.0, known=True),), (0.5, 0.5), (200.0,), 7, (), 0.8, 0.1)
+    units = draw_units(np.random.default_rng(2), population, [{}])
+    facts = units.facts["helpful"]
+    assert facts.judged is not None
+    assert facts.labelled is not None
+    assert facts.seen is not None
+    assert np.corrcoef(facts.judged, facts.values)[0, 1] == pytest.approx(0.8, abs=0.03)
+    own = facts.seen & (units.variant == 0)
+    some, score = facts.labelled[own], facts.judged[own]
+    expected = Moments.from_values(
+        np.column_stack([some, some * facts.values[own], some * score, ~some, ~some * score])
+    )
+    found = cube_of(units, population, ("control", "treatment")).by()["control",].moments["helpful"]
+    assert found.n == expected.n
+    assert found.mean == pytest.approx(expected.mean)
+    assert found.comoments == pytest.approx(expected.comoments)

@@ -36,7 +36,9 @@ def simulate(
     missing: Annotated[
         str, typer.Option(help="Share of units without a value, where absence means missing.")
     ] = "0%",
-    correlation: Annotated[float, typer.Option(help="Of covariates with their metrics.")] = 0.5,
+    correlation: Annotated[
+        float, typer.Option(help="Of covariates with their metrics, of judges with people.")
+    ] = 0.5,
     experiments: Annotated[int, typer.Option(help="How many, of each truth.")] = 1_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 1,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core.")] = None,

@@ -91,6 +91,9 @@ def _slice(units: Units, of: Population, cells: _Cells) -> Slice:
 
 def _columns(facts: Facts, kind: MetricKind) -> Floats:
     """What moments are taken of, shape (n, k), as the roll-up of a log has it."""
+    if facts.judged is not None and facts.labelled is not None:
+        some, score = facts.labelled, facts.judged
+        return np.column_stack([some, some * facts.values, some * score, ~some, ~some * score])
     # The moments of a quantile are of how many values a unit has.
     columns = [np.ones_like(facts.values) if kind is MetricKind.QUANTILE else facts.values]
     if facts.over is not None:

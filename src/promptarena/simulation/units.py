@@ -20,6 +20,10 @@ Integers = NDArray[np.int64]
 
 SEGMENT_SHARES: Final = {"a": 0.5, "b": 0.3, "c": 0.2}
 """The values of every segment, and how many units have them."""
+LABELLED_SHARE: Final = 0.1
+"""Of the units, that people label where a judge is audited by them."""
+_LEAST_CORRELATION: Final = 0.01
+"""Of a judge with people; at zero its scores would be nothing but noise without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ class Population:
     days: int
     segments: tuple[str, ...]
     correlation: float
-    """Of the first covariate with its metric; further ones tell nothing."""
+    """Of the first covariate with its metric, where further ones tell nothing; and of a judge's scores with
+    people's labels."""
     missing: float
     """The share of units without a value of a metric whose absence is `missing`."""
 
@@ -45,13 +50,18 @@ class Facts:
     """What was seen on one metric, one entry a unit."""
 
     values: Floats
-    """Shape (n,); of a ratio its numerators. NaN nowhere: where nothing was seen there is any number."""
+    """Shape (n,); of a ratio its numerators, of an audited metric people's labels. NaN nowhere: where nothing
+    was seen there is any number."""
     over: Floats | None
     """Denominators of a ratio."""
     covariates: Floats | None
     """Shape (n, p): the parts of all covariates, one after the other."""
     seen: NDArray[np.bool_] | None
     """`None`: of every unit."""
+    judged: Floats | None = None
+    """A judge's scores of every unit, of an audited metric."""
+    labelled: NDArray[np.bool_] | None = None
+    """Whether people labelled the unit, of an audited metric."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +192,11 @@ def _observed(
     seen = None
     if metric.absent is Absence.MISSING and of.missing > 0:
         seen = rng.random(len(values)) >= of.missing
-    return Facts(values, over, covariates, seen)
+    if metric.audited_by is None:
+        return Facts(values, over, covariates, seen)
+    shared = min(max(of.correlation, _LEAST_CORRELATION), 1.0)
+    noise = assumed.sd * math.sqrt(1 / shared**2 - 1) * rng.standard_normal(len(values))
+    return Facts(values, over, covariates, seen, values + noise, rng.random(len(values)) < LABELLED_SHARE)
 
 
 def _covariates(rng: np.random.Generator, assumed: Assumed, outcome: Floats, correlation: float) -> Floats:
