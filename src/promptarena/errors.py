@@ -22,6 +22,7 @@ __all__ = [
     "NotEnoughDataError",
     "Problem",
     "ProviderUnusableError",
+    "RunStoppedError",
     "StaleWriteError",
     "StorageError",
     "UsageError",
@@ -121,6 +122,12 @@ class ModelCallError(ArenaError):
 
 class ProviderUnusableError(ModelCallError):
     """No call to this provider can succeed as things are: it is down, or refuses the key or the model."""
+
+
+class RunStoppedError(ArenaError):
+    """A run ended before all of it was done; what was done is kept, and can be gone on from."""
+
+    exit_status = 4
 
 
 class BudgetSpentError(ArenaError):

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +23,18 @@ from promptarena.assignment.configuration_source import ConfigurationSource
 from promptarena.assignment.pins import CachedPins, Pin, PinStore
 from promptarena.assignment.registry_pins import RegistryPins
 from promptarena.definitions.clock import Clock, SystemClock
+from promptarena.definitions.duel_variant import project_above
 from promptarena.definitions.project import Project, load_project
+from promptarena.definitions.provider import PythonProvider, ReplayProvider
+from promptarena.evaluation.live.setup import LiveSetup, NobodyWatches, RunWatch
+from promptarena.llm.answer_cache import AnswerCache
+from promptarena.llm.budget import Budget
+from promptarena.llm.limiter import AdaptiveLimiter
+from promptarena.llm.pricing import load_prices
+from promptarena.llm.provider_address import declared_or_environment
+from promptarena.llm.provider_client import Line, ProviderClient
+from promptarena.llm.replay import Recording
+from promptarena.llm.transports import make_transport
 from promptarena.rollout.node import RegistrySource
 from promptarena.storage.content_policy import ContentPolicy
 from promptarena.storage.durable_files import explained
@@ -34,6 +47,7 @@ from promptarena.storage.registry.watch import RegistryWatch
 __all__ = [
     "OpenProject",
     "content_policy",
+    "live_setup",
     "log_beside",
     "log_folder",
     "open_log",
@@ -118,6 +132,91 @@ def log_folder(project: Project) -> Path:
 def log_beside(root: Path) -> Path:
     """Where the log is of the project whose arena.yaml lies in a folder, whatever may be wrong in it."""
     return root / _FOLDER / "log"
+
+
+@contextmanager
+def live_setup(
+    path: Path,
+    *,
+    concurrency: int = 16,
+    budget: float | None = None,
+    fresh: bool = False,
+    record: Path | None = None,
+    watch: RunWatch | None = None,
+    environment: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+    interruptible: bool = True,
+) -> Iterator[LiveSetup]:
+    """What a duel needs to call models: its providers, its cache, its budget and its project's log.
+
+    Args:
+        path: the duel's file.
+        concurrency: calls of one provider under way at once, at most.
+        budget: US dollars that may be spent; any where not said.
+        fresh: ask everything again, whatever the cache knows; it then knows the new answers.
+        record: where to write every call and its answer, to be replayed.
+        watch: is told how far the run is.
+        environment: where keys are; that of this process where not given.
+        clock: the machine's own, unless another one is given.
+        interruptible: whether Ctrl-C lets calls under way finish.
+
+    Raises:
+        DefinitionError: arena.yaml or prices.yaml is wrong.
+        StorageError: the cache or the log cannot be opened.
+    """
+    project = project_above(path)
+    root = project.root if project is not None else path.resolve().parent
+    clock = clock or SystemClock()
+    _make_folder(root / _FOLDER)
+    prices = load_prices(root)
+    with ExitStack() as stack:
+        cache = stack.enter_context(AnswerCache(root / _FOLDER / "answers.db", fresh=fresh))
+        recording = None
+        if record is not None:
+            recording = stack.enter_context(closing(Recording(record)))
+        log = None
+        if project is not None:
+            log = stack.enter_context(
+                EventLog(log_folder(project), content=content_policy(project), clock=clock)
+            )
+        client = ProviderClient(
+            _lines(project, root, os.environ if environment is None else environment, concurrency),
+            cache=cache,
+            budget=Budget(budget, prices),
+            prices=prices,
+            recording=recording,
+            clock=clock,
+        )
+        yield LiveSetup(
+            client=client,
+            runs=root / _FOLDER / "runs",
+            concurrency=concurrency,
+            log=log,
+            watch=watch or NobodyWatches(),
+            clock=clock,
+            interruptible=interruptible,
+        )
+
+
+def _lines(
+    project: Project | None, root: Path, environment: Mapping[str, str], concurrency: int
+) -> Callable[[str], Line]:
+    declared = project.providers if project is not None else {}
+
+    def line(name: str) -> Line:
+        provider = declared_or_environment(name, declared, environment)
+        transport = make_transport(
+            name,
+            provider,
+            environment=environment,
+            hosts=project.hosts if project is not None else (),
+            hooks=project.hooks if project is not None else (),
+            root=root,
+        )
+        free = isinstance(provider, PythonProvider | ReplayProvider)
+        return Line(transport, AdaptiveLimiter(provider.concurrency or concurrency), charged=not free)
+
+    return line
 
 
 def open_log(project: Project) -> EventLog:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from promptarena.cli.options import AsJson, Html, Markdown
+
+if TYPE_CHECKING:
+    from promptarena.definitions.duel import Duel
+    from promptarena.definitions.duel_readout import DuelReadout
+    from promptarena.evaluation.check_powers import CheckPowers
 
 __all__ = ["register"]
 
@@ -30,19 +35,85 @@ def duel(
     early_stop: Annotated[
         bool, typer.Option("--early-stop", help="End as soon as the gate is decided, at the same error.")
     ] = False,
+    concurrency: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Calls of one provider under way at once, at most.")
+    ] = 16,
+    budget: Annotated[
+        float | None,
+        typer.Option(min=0, help="US dollars that this run may spend; it stops before.", metavar="USD"),
+    ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ask everything again, also what was paid for before.")
+    ] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option(help="Write every call and its answer, for a provider of kind replay.", metavar="FILE"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare recorded answers by recorded verdicts: win rates, ties, conflicts, a ranking, and the gate.
+    """Compare variants on a golden dataset: win rates, ties, conflicts, a ranking, and the gate.
 
-    With a gate the exit status is its answer: 0 pass, 1 fail, 3 inconclusive, 4 invalid.
+    Outputs and verdicts that are on file are read; variants with settings answer now, and a judge with a
+    model judges now. A run that was stopped goes on by the same command: what was paid is kept.
+
+    With a gate the exit status is its answer: 0 pass, 1 fail, 3 inconclusive, 4 invalid or not completed.
     """
     from promptarena.cli.rendering import refuse_overwriting, render_duel
     from promptarena.definitions.duel import load_duel, referenced_files
     from promptarena.evaluation.check_powers import project_powers
-    from promptarena.evaluation.duel import run_duel
 
+    definition = load_duel(file)
     if html is not None or markdown is not None:
-        refuse_overwriting(html, markdown, [file, *referenced_files(load_duel(file), file.parent)])
-    powers = project_powers(file.parent, allow_code=allow_code)
-    found = run_duel(file, open_holdout=gate, early_stop=early_stop, powers=powers)
-    raise typer.Exit(render_duel(found, as_json=as_json, html=html, markdown=markdown))
+        refuse_overwriting(html, markdown, [file, *referenced_files(definition, file.parent)])
+    readout = _concluded(
+        definition,
+        file,
+        open_holdout=gate,
+        early_stop=early_stop,
+        concurrency=concurrency,
+        budget=budget,
+        fresh=fresh,
+        record=record,
+        shown=not as_json,
+        powers=project_powers(file.parent, allow_code=allow_code),
+    )
+    raise typer.Exit(render_duel(readout, as_json=as_json, html=html, markdown=markdown))
+
+
+def _concluded(
+    definition: Duel,
+    file: Path,
+    *,
+    open_holdout: bool,
+    early_stop: bool,
+    concurrency: int,
+    budget: float | None,
+    fresh: bool,
+    record: Path | None,
+    shown: bool,
+    powers: CheckPowers,
+) -> DuelReadout:
+    """The duel's readout, with calls made where it asks for some."""
+    from promptarena.evaluation.duel import conclude_duel
+
+    if not definition.calls_models:
+        return conclude_duel(
+            definition, file.parent, open_holdout=open_holdout, early_stop=early_stop, powers=powers
+        )
+    from promptarena.cli.run_progress import RunProgress
+    from promptarena.wiring import live_setup
+
+    with (
+        RunProgress(shown) as progress,
+        live_setup(
+            file, concurrency=concurrency, budget=budget, fresh=fresh, record=record, watch=progress
+        ) as live,
+    ):
+        return conclude_duel(
+            definition,
+            file.parent,
+            open_holdout=open_holdout,
+            early_stop=early_stop,
+            powers=powers,
+            live=live,
+        )

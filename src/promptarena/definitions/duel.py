@@ -24,14 +24,18 @@ from promptarena.definitions.checks import OutputCheck
 from promptarena.definitions.dataset_source import DatasetSource
 from promptarena.definitions.document import read_document
 from promptarena.definitions.duel_judge import JudgeSetting, check_judged_dataset, read_judge
+from promptarena.definitions.duel_variant import DuelVariant, OutputsSource, VariantSetting, resolved_variants
 from promptarena.definitions.frozen import Frozen, mistake
 from promptarena.definitions.gate_rule import ConflictRule, GateRule
 from promptarena.definitions.judge import JudgeEntry
+from promptarena.definitions.names import Name
 from promptarena.definitions.project import find_project
+from promptarena.definitions.quantities import Whole
 from promptarena.definitions.recorded_judge import Judge, VerdictValues
 from promptarena.definitions.suggestion import did_you_mean, listed
 from promptarena.definitions.table_source import TableSource
 from promptarena.definitions.validation import Mistakes, examine
+from promptarena.definitions.variant import Settings
 from promptarena.errors import DefinitionError, UsageError
 
 __all__ = [
@@ -44,28 +48,20 @@ __all__ = [
 ]
 
 
-class OutputsSource(TableSource):
-    """A variant's recorded outputs, one for each case."""
-
-    output: str = "output"
-    """The column of the output. JSON null is a missing output, an empty text is an output."""
-
-
-class DuelVariant(Frozen):
-    """One of the contestants."""
-
-    outputs: OutputsSource | None = None
-    """Needed for checks; verdicts alone do without."""
-
-
 class Duel(Frozen):
     """The whole definition."""
 
     duel: Annotated[str, Field(min_length=1)]
+    feature: Name | None = None
+    """The feature of arena.yaml whose settings the variants inherit that are run."""
     dataset: DatasetSource
-    variants: Annotated[dict[str, DuelVariant], Field(min_length=2)]
+    variants: Annotated[dict[str, VariantSetting], Field(min_length=2)]
     control: str | None = None
     """Who the others are compared with; `control` if a variant is called that, else the first of two."""
+    repeat: Annotated[Whole, Field(ge=1, le=100)] = 1
+    """How many answers each variant that is run gives to a case."""
+    stream: bool = False
+    """Whether answers are streamed, so that TTFT, TPOT and ITL are known."""
     judge: JudgeSetting | None = None
     conflicts: ConflictRule = ConflictRule.TIE
     """What a case counts for whose two orders disagree; with `early_stop` the average, unless it is said."""
@@ -139,6 +135,18 @@ class Duel(Frozen):
         return self.judge if isinstance(self.judge, JudgeEntry) else None
 
     @property
+    def live_variants(self) -> dict[str, Settings]:
+        """The settings of the variants that are run; none where the judge's verdicts are on file."""
+        if self.recorded is not None:
+            return {}
+        return {name: each.settings for name, each in self.variants.items() if each.outputs is None}
+
+    @property
+    def calls_models(self) -> bool:
+        """Whether anything of it is asked now."""
+        return bool(self.live_variants) or self.live_judge is not None
+
+    @property
     def confidence(self) -> float:
         """Of the intervals that are reported."""
         return 1 - 2 * self.gate.alpha if self.gate else 0.95
@@ -152,12 +160,14 @@ def load_duel(path: Path) -> Duel:
     """
     document = read_document(path)
     found, mistakes = examine(Duel, document)
-    judge = None
+    read: dict[str, Any] = {}
     if found is not None:
-        judge = read_judge(found.judge, _root(path), mistakes)
-        _check(found.model_copy(update={"judge": judge}), mistakes)
+        read["judge"] = read_judge(found.judge, _root(path), mistakes)
+        if found.variants and not isinstance(read["judge"], Judge):
+            read["variants"] = resolved_variants(found.variants, found.feature, path, mistakes)
+        _check(found.model_copy(update=read), mistakes)
     mistakes.raise_any()
-    return Duel.model_validate(document.data).model_copy(update={"judge": judge})
+    return Duel.model_validate(document.data).model_copy(update=read)
 
 
 def _root(path: Path) -> Path:
@@ -174,10 +184,10 @@ def _check(duel: Duel, mistakes: Mistakes) -> None:
         mistakes.unknown("variant", duel.control, variants, "control")
     if duel.judge is None and not duel.checks and mistakes.broken("judge") and not mistakes.problems:
         mistakes.add("A duel needs a `judge`, `checks` or both.")
-    if duel.checks:
-        for name, variant in variants.items():
-            if variant.outputs is None and mistakes.broken("variants", name, "outputs"):
-                mistakes.add("Checks need the `outputs` of every variant.", "variants", name)
+    if duel.recorded is not None:
+        _check_recorded_variants(duel, variants, mistakes)
+    elif any(variant.outputs is None for variant in variants.values()) and not mistakes.broken("dataset"):
+        _check_asked(duel, mistakes)
     _check_names(duel, mistakes)
     _check_gate(duel, mistakes)
     if duel.live_judge is not None and not mistakes.broken("dataset"):
@@ -195,6 +205,30 @@ def _check(duel: Duel, mistakes: Mistakes) -> None:
                     key=True,
                     hint="Say which texts mean what under `judge.recorded.values`, or rename the variant.",
                 )
+
+
+def _check_recorded_variants(duel: Duel, variants: Mapping[str, DuelVariant], mistakes: Mistakes) -> None:
+    for name, variant in variants.items():
+        if variant.outputs is None and duel.checks and mistakes.broken("variants", name, "outputs"):
+            mistakes.add("Checks need the `outputs` of every variant.", "variants", name)
+        if said := sorted(variant.model_fields_set - {"outputs"}):
+            mistakes.add(
+                f"The verdicts are on file, so nothing is run and `{said[0]}` changes nothing.",
+                "variants",
+                name,
+                said[0],
+                key=True,
+                hint="Describe a judge to be asked, or leave the settings out.",
+            )
+
+
+def _check_asked(duel: Duel, mistakes: Mistakes) -> None:
+    if duel.live_judge is None and duel.dataset.input is None and duel.dataset.template is None:
+        mistakes.add(
+            "Variants that are run have to be asked: the dataset names no `input` and no `template`.",
+            "dataset",
+            hint="Write for example dataset: {file: golden.jsonl, input: question}.",
+        )
 
 
 def _never_said(name: str, mistakes: Mistakes) -> bool:

@@ -22,11 +22,13 @@ from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset, load_dataset
 from promptarena.evaluation.evidence import DuelEvidence
 from promptarena.evaluation.holdout import HoldoutLedger, arena_folder, with_openings
+from promptarena.evaluation.live.observed import observe
+from promptarena.evaluation.live.setup import LiveSetup
 from promptarena.evaluation.recorded import NOT_APPLICABLE, check_outputs, load_verdicts
 from promptarena.evaluation.recorded_scores import load_scores
 from promptarena.evaluation.scores import AxisScores
 
-__all__ = ["run_duel"]
+__all__ = ["conclude_duel", "run_duel"]
 
 _STAYED_SEALED: Final = (
     "the gate decides on the holdout, which stayed sealed: these cases are those that were seen while the "
@@ -41,8 +43,9 @@ def run_duel(
     early_stop: bool = False,
     clock: Clock | None = None,
     powers: CheckPowers = NO_POWERS,
+    live: LiveSetup | None = None,
 ) -> DuelReadout:
-    """Read a duel's definition and its recorded data, and say who won.
+    """Read a duel's definition and its recorded data, make the calls that it asks for, and say who won.
 
     Memory grows with cases x (variants + checks) and with verdicts, not with the length of the texts.
 
@@ -53,28 +56,65 @@ def run_duel(
         early_stop: end where the gate is decided, whether or not the definition says so.
         clock: for the record of openings.
         powers: what checks may do besides reading.
+        live: who makes calls; needed where `Duel.calls_models`.
 
     Raises:
         DefinitionError: every mistake of the definition.
         DataError: every problem of the data files, up to a limit a file.
+        RunStoppedError: not all calls could be made.
         UsageError: `early_stop` of a duel without a gate.
     """
-    duel = load_duel(path)
+    return conclude_duel(
+        load_duel(path),
+        path.parent,
+        open_holdout=open_holdout,
+        early_stop=early_stop,
+        clock=clock,
+        powers=powers,
+        live=live,
+    )
+
+
+def conclude_duel(
+    duel: Duel,
+    folder: Path,
+    *,
+    open_holdout: bool = False,
+    early_stop: bool = False,
+    clock: Clock | None = None,
+    powers: CheckPowers = NO_POWERS,
+    live: LiveSetup | None = None,
+    experiment: str | None = None,
+) -> DuelReadout:
+    """The same for a definition that was read already, or made of an experiment's offline stage.
+
+    Args:
+        duel: the definition, resolved.
+        folder: what its file names are relative to.
+        experiment: whose offline stage it is.
+    """
     if early_stop:
         duel = duel.stopping_early()
-    folder = path.parent
     sealed = open_holdout and duel.dataset.holdout is not None
     dataset = load_dataset(duel.dataset, folder, referenced_columns(duel), sealed=sealed)
+    observed = None
+    if duel.calls_models:
+        assert live is not None, "a duel that calls models needs somebody to call them"
+        observed = observe(duel, folder, dataset, live, experiment=experiment)
+        duel = observed.recorded(duel)
     problems = DataProblems()
     checks, lengths, notes = _check_all(duel, dataset, folder, problems, powers)
     names = list(duel.variants)
     verdicts = None
     axes: tuple[AxisScores, ...] = ()
+    if observed is not None and observed.tally is not None:
+        verdicts, axes = observed.tally.verdicts(), observed.tally.scores()
     if duel.recorded is not None and duel.recorded.recorded is not None:
         verdicts = load_verdicts(duel.recorded.recorded, folder, dataset, names, problems)
     if duel.recorded is not None and duel.recorded.scores is not None:
         axes = load_scores(duel.recorded.scores, folder, dataset, names, problems)
     problems.raise_any()
+    notes += observed.notes if observed is not None else ()
     readout = conclude(
         duel,
         DuelEvidence(

@@ -50,12 +50,19 @@ def cache_key(call: ModelCall, identity: str) -> bytes:
 class AnswerCache:
     """Answers by key. Close it after use (it is a context manager).
 
+    Args:
+        path: its file, made if need be.
+        fresh: find only what was kept since it was opened; what is kept replaces what stood there.
+
     Raises:
         StorageError: the file cannot be opened, or is damaged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, fresh: bool = False) -> None:
         self._path = path
+        self._since: set[bytes] | None = set() if fresh else None
+        # What another run paid for at the same time stands: one answer for one question.
+        self._insert = f"INSERT OR {'REPLACE' if fresh else 'IGNORE'} INTO answer VALUES (?, ?)"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._reader = self._opened()
@@ -71,6 +78,8 @@ class AnswerCache:
         Raises:
             StorageError: the file is damaged.
         """
+        if self._since is not None and key not in self._since:
+            return None
         try:
             row = self._reader.execute("SELECT value FROM answer WHERE key = ?", (key,)).fetchone()
             return None if row is None else _DECODER.decode(row[0])
@@ -91,6 +100,8 @@ class AnswerCache:
         done = asyncio.get_running_loop().create_future()
         self._queue.put((key, _ENCODER.encode(completion), done))
         await done
+        if self._since is not None:
+            self._since.add(key)
 
     def close(self) -> None:
         """Write what waits, and close the file."""
@@ -135,10 +146,7 @@ class AnswerCache:
         failure: StorageError | None = None
         try:
             connection.execute("BEGIN IMMEDIATE")
-            # What another run paid for at the same time stands: one answer for one question.
-            connection.executemany(
-                "INSERT OR IGNORE INTO answer VALUES (?, ?)", [(key, value) for key, value, _ in batch]
-            )
+            connection.executemany(self._insert, [(key, value) for key, value, _ in batch])
             connection.execute("COMMIT")
         except sqlite3.Error as error:
             if connection.in_transaction:

@@ -32,6 +32,8 @@ class Reserved:
 
     model: str
     usd: float
+    held: bool = True
+    """Whether anything is held for it; nothing is where there is no limit."""
 
 
 class Budget:
@@ -50,6 +52,8 @@ class Budget:
         """Calls whose cost nobody knows."""
         self._prices = prices
         self._set_aside = 0.0
+        self._open = 0
+        """Calls that money is set aside for; a sum of floats never comes back to 0 exactly."""
         self._longest: dict[str, int] = {}
         self._changed = asyncio.Event()
 
@@ -62,17 +66,18 @@ class Budget:
         """
         model = str(request.get("model") or "")
         if self.usd is None:
-            return Reserved(model, 0.0)
+            return Reserved(model, 0.0, held=False)
         usd = self._foreseen(model, request)
         while self.spent + self._set_aside + usd > self.usd:
-            if not self._set_aside:
+            if not self._open:
                 raise BudgetSpentError(
-                    f"The budget of ${self.usd:.2f} is spent: ${self.spent:.4f} are, and the next call may "
-                    f"cost ${usd:.4f}."
+                    f"The budget of ${self.usd:g} does not allow for another call: ${self.spent:.4f} are "
+                    f"spent, and the next one may cost ${usd:.4f}."
                 )
             self._changed.clear()
             await self._changed.wait()
         self._set_aside += usd
+        self._open += 1
         return Reserved(model, usd)
 
     def settle(self, reserved: Reserved, cost_usd: float | None, output_tokens: int | None = None) -> None:
@@ -83,18 +88,19 @@ class Budget:
             cost_usd: `None` where nobody knows; then what was set aside counts as spent.
             output_tokens: of its answer, if there was one.
         """
-        self._set_aside = max(self._set_aside - reserved.usd, 0.0)
+        self.release(reserved)
         if cost_usd is None:
             self.unpriced += 1
         self.spent += reserved.usd if cost_usd is None else cost_usd
         if output_tokens is not None:
             self._longest[reserved.model] = max(output_tokens, self._longest.get(reserved.model, 0))
-        self._changed.set()
 
     def release(self, reserved: Reserved) -> None:
         """Give back what was set aside for a call that cost nothing."""
-        self._set_aside = max(self._set_aside - reserved.usd, 0.0)
-        self._changed.set()
+        if reserved.held:
+            self._open -= 1
+            self._set_aside = max(self._set_aside - reserved.usd, 0.0)
+            self._changed.set()
 
     def _foreseen(self, model: str, request: Mapping[str, Any]) -> float:
         price = self._prices.of(model)

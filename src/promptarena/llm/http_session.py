@@ -52,6 +52,8 @@ class HttpSession:
     def __init__(
         self, url: str, headers: Mapping[str, str], hosts: Collection[str], timeout_s: float
     ) -> None:
+        import aiohttp  # noqa: F401  # now, so that no call's time holds it
+
         parts = urlsplit(url)
         host = parts.netloc.lower()
         if host not in hosts and (parts.hostname or "") not in hosts:

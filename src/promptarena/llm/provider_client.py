@@ -8,6 +8,7 @@ counts as answered.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,7 +17,7 @@ from typing import Final
 
 from promptarena.definitions.clock import Clock, SystemClock
 from promptarena.definitions.event_id import new_event_id
-from promptarena.errors import ModelCallError, ProviderUnusableError
+from promptarena.errors import ArenaError, ModelCallError, ProviderUnusableError
 from promptarena.llm.answer_cache import AnswerCache, cache_key
 from promptarena.llm.attempt import AttemptError, Failure, Received, Transport
 from promptarena.llm.budget import Budget
@@ -98,6 +99,8 @@ class ProviderClient:
         self._clock = clock or SystemClock()
         self._random = random or Random()
         self._under_way: dict[bytes, asyncio.Future[Completion]] = {}
+        self._halted: ArenaError | None = None
+        self._halting = asyncio.Event()
 
     async def complete(self, call: ModelCall) -> Completion:
         """Make one call, or find its answer.
@@ -123,6 +126,11 @@ class ProviderClient:
         if self._recording is not None:
             self._recording.add(call, found)
         return found
+
+    def halt(self, why: ArenaError) -> None:
+        """Begin no further attempt; attempts under way are paid for, so they are waited for."""
+        self._halted = self._halted or why
+        self._halting.set()
 
     def check(self, provider: str) -> None:
         """See whether a provider can be used as it is declared, without asking it anything.
@@ -165,8 +173,7 @@ class ProviderClient:
             del self._under_way[key]
 
     async def _called(self, call: ModelCall, line: Line) -> Completion:
-        if line.unusable is not None:
-            raise line.unusable
+        self._refuse_if_over(line)
         reserved = await self.budget.reserve(call.request) if line.charged else None
         try:
             completion = await self._attempted(call, line)
@@ -187,8 +194,7 @@ class ProviderClient:
             number = await line.limiter.enter()
             at = self._clock.now()
             try:
-                if line.unusable is not None:
-                    raise line.unusable
+                self._refuse_if_over(line)
                 received = await line.transport.send(call)
                 line.limiter.succeeded()
                 return self._completion(call, received, at, broken + overloaded)
@@ -206,7 +212,12 @@ class ProviderClient:
             if wait is None:
                 raise self._given_up(call, line, error, broken + overloaded) from error
             self.counts.repeated += 1
-            await asyncio.sleep(wait)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._halting.wait(), wait)
+
+    def _refuse_if_over(self, line: Line) -> None:
+        if error := line.unusable or self._halted:
+            raise error
 
     def _completion(self, call: ModelCall, received: Received, at: datetime, retries: int) -> Completion:
         model = call.request.get("model")

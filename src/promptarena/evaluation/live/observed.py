@@ -1,0 +1,243 @@
+"""A duel's answers and judgments, made now: what is concluded from them is the same as from recorded ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from promptarena.definitions.duel import Duel
+from promptarena.definitions.duel_variant import DuelVariant, OutputsSource
+from promptarena.definitions.event_id import new_event_id
+from promptarena.errors import ArenaError, ModelCallError
+from promptarena.evaluation.data_problems import DataProblems
+from promptarena.evaluation.dataset import Dataset
+from promptarena.evaluation.judges import JudgeTally, PreparedJudge
+from promptarena.evaluation.live.case_run import CaseRun, RunPlan, compared
+from promptarena.evaluation.live.recorded_texts import RecordedTexts
+from promptarena.evaluation.live.run_events import RunIdentity
+from promptarena.evaluation.live.run_folder import RunFolder
+from promptarena.evaluation.live.runner import run_cases, stopped
+from promptarena.evaluation.live.setup import LiveSetup, RunCounts
+from promptarena.evaluation.table import content_of, read_rows
+
+__all__ = ["Observed", "observe"]
+
+_CASES_A_CALL = 2
+"""Cases worked on for each call that may be under way, so that none waits for the disk or for a slow one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What a live run left behind."""
+
+    folder: Path
+    outputs: dict[str, OutputsSource]
+    """Of the variants that were run, as recorded ones; relative to nothing, the names are whole."""
+    tally: JudgeTally | None
+    """Of the judge that was asked."""
+    notes: tuple[str, ...]
+    failed: int
+    """Calls that got no answer after all attempts."""
+
+    def recorded(self, duel: Duel) -> Duel:
+        """The duel with what was run in the place of what was to be run."""
+        variants = dict(duel.variants)
+        for name, source in self.outputs.items():
+            variants[name] = DuelVariant(outputs=source)
+        return duel.model_copy(update={"variants": variants})
+
+
+def observe(
+    duel: Duel,
+    folder: Path,
+    dataset: Dataset,
+    setup: LiveSetup,
+    *,
+    experiment: str | None = None,
+) -> Observed:
+    """Have the variants answer and the judge judge, and write all of it down.
+
+    Args:
+        duel: the definition, resolved.
+        folder: what its file names are relative to.
+        dataset: its cases.
+        setup: who makes the calls.
+        experiment: whose offline stage this is.
+
+    Raises:
+        RunStoppedError: not all of it could be done; says what is missing and how to go on.
+        UsageError, DefinitionError, DataError: a provider cannot be used, or a file cannot be read.
+        StorageError: the disk refused.
+    """
+    return asyncio.run(_Observation(duel, folder, dataset, setup, experiment).run())
+
+
+def _first_answers(file: Path, repeats: int) -> OutputsSource:
+    """A variant's answers as recorded outputs; of several to a case the first one is checked."""
+    only: dict[str, tuple[str, ...]] = {"repeat": ("0",)} if repeats > 1 else {}
+    return OutputsSource(file=str(file.resolve()), where=only)
+
+
+class _Observation:
+    """One run."""
+
+    def __init__(
+        self, duel: Duel, folder: Path, dataset: Dataset, setup: LiveSetup, experiment: str | None
+    ) -> None:
+        self._duel, self._folder, self._dataset, self._setup = duel, folder, dataset, setup
+        self._started = setup.clock.now()
+        identity = RunIdentity(
+            run_id=new_event_id(self._started),
+            dataset_hash=dataset.version,
+            feature=duel.feature or duel.duel,
+            experiment=experiment,
+        )
+        judge = PreparedJudge(duel.live_judge, duel.duel) if duel.live_judge is not None else None
+        live = duel.live_variants
+        self._plan = RunPlan(
+            identity=identity,
+            live=live,
+            recorded=tuple(name for name in duel.variants if name not in live),
+            pairs=compared(tuple(duel.variants), duel.baseline) if judge and judge.compares_pairs else (),
+            judge=judge,
+            repeats=duel.repeat,
+            stream=duel.stream,
+        )
+        self._counts = RunCounts(cases=len(dataset), calls=len(dataset) * self._plan.answers_a_case)
+        models = {name: settings.model for name, settings in live.items()}
+        self._tally = None
+        if judge is not None:
+            names = list(duel.variants)
+            self._tally = judge.tally(
+                dataset.index, names, duel.repeat, {name: models.get(name) for name in names}
+            )
+
+    async def run(self) -> Observed:
+        setup, plan = self._setup, self._plan
+        client = setup.client
+        texts = None
+        run_folder = RunFolder(setup.runs / plan.identity.run_id)
+        try:
+            # What cannot be called at all is told before anything is paid.
+            for provider in self._providers():
+                client.check(provider)
+            if plan.judge is not None and plan.recorded:
+                texts = self._recorded_texts(run_folder.root)
+            work = CaseRun(
+                setup=setup,
+                plan=plan,
+                folder=run_folder,
+                counts=self._counts,
+                tally=self._tally,
+                texts=texts,
+            )
+            await run_cases(
+                self._dataset.cases(),
+                work.run,
+                client,
+                at_once=_CASES_A_CALL * setup.concurrency,
+                interruptible=setup.interruptible,
+            )
+        except ArenaError as error:
+            self._write_about(run_folder, str(error))
+            if self._counts.done:
+                raise stopped(error, self._counts) from error
+            raise
+        else:
+            self._write_about(run_folder, None)
+        finally:
+            run_folder.close()
+            if texts is not None:
+                texts.close()
+            await client.close()
+        self._refuse_nothing()
+        return Observed(
+            folder=run_folder.root,
+            outputs={name: _first_answers(run_folder.answers(name), plan.repeats) for name in plan.live},
+            tally=self._tally,
+            notes=tuple(self._notes()),
+            failed=self._counts.failed_answers + self._counts.failed_judgments,
+        )
+
+    def _providers(self) -> list[str]:
+        names = [str(settings.provider) for settings in self._plan.live.values()]
+        if self._duel.live_judge is not None:
+            names += [str(member.provider) for member in self._duel.live_judge.members]
+        return list(dict.fromkeys(names))
+
+    def _recorded_texts(self, folder: Path) -> RecordedTexts:
+        texts, problems = RecordedTexts(folder / "recorded.db"), DataProblems()
+        for name in self._plan.recorded:
+            source = self._duel.variants[name].outputs
+            if source is None:
+                continue
+            rows = read_rows(source, self._folder / source.file, problems, [source.output])
+            found = ((row.case, content_of(row.values.get(source.output))) for row in rows)
+            texts.fill(name, ((case, text) for case, text in found if text is not None))
+        problems.raise_any()
+        return texts
+
+    def _refuse_nothing(self) -> None:
+        """A run in which no call was answered has nothing to conclude from."""
+        counts, calls = self._counts, self._setup.client.counts
+        if counts.done and not calls.sent and not calls.cached:
+            reasons = "; ".join(f"{reason} ({times:,})" for reason, times in self._reasons())
+            raise ModelCallError(
+                f"None of {counts.done:,} calls got an answer: {reasons}.",
+                hint="Mend that; the same command goes on from here.",
+            )
+
+    def _reasons(self) -> list[tuple[str, int]]:
+        found = sorted(self._setup.client.counts.by_reason.items(), key=lambda item: -item[1])
+        return found[:3]
+
+    def _notes(self) -> Iterator[str]:
+        counts, calls = self._counts, self._setup.client.counts
+        known = f", {calls.cached:,} known from before" if calls.cached else ""
+        yield (
+            f"run {self._plan.identity.run_id}: {counts.done:,} calls{known}, ${counts.usd:.4f} spent; its "
+            f"answers and judgments are in {self._setup.runs / self._plan.identity.run_id}"
+        )
+        for number, what in (
+            (counts.failed_answers, "answers failed and are missing"),
+            (counts.failed_judgments, "judgments failed and are unscored"),
+            (counts.empty_answers, "answers are empty"),
+            (counts.refused_answers, "answers were stopped by the provider's filter"),
+            (counts.cut_answers, "answers were cut at the limit of tokens"),
+        ):
+            if number:
+                yield f"{number:,} {what}"
+        for reason, times in self._reasons():
+            yield f"{times:,} calls without an answer: {reason}"
+        if unpriced := self._setup.client.budget.unpriced:
+            yield f"{unpriced:,} calls have no known price and are not in the costs"
+
+    def _write_about(self, folder: RunFolder, ended: str | None) -> None:
+        duel, plan, calls = self._duel, self._plan, self._setup.client.counts
+        about: dict[str, Any] = {
+            "run_id": plan.identity.run_id,
+            "duel": duel.duel,
+            "experiment": plan.identity.experiment,
+            "dataset": str(self._dataset.path),
+            "dataset_hash": plan.identity.dataset_hash,
+            "started": self._started.isoformat(),
+            "ended": self._setup.clock.now().isoformat(),
+            "complete": ended is None,
+            "stopped_by": ended,
+            "repeats": plan.repeats,
+            "variants": {
+                name: {"config_hash": each.config_hash, "settings": each.model_dump(exclude_none=True)}
+                for name, each in plan.live.items()
+            },
+            "judge": plan.judge and {"name": plan.judge.name, "hash": plan.judge.hash},
+            "prices": {
+                "date": self._setup.client.prices.date,
+                "source": self._setup.client.prices.source,
+            },
+            "counts": asdict(self._counts),
+            "calls": asdict(calls),
+        }
+        folder.write_about(about)

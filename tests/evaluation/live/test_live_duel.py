@@ -1,0 +1,435 @@
+"""Duels whose answers and judgments are made now, over real HTTP: complete, broken, stopped, gone on with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.llm.loopback import Asked, Behaviour, Loopback, refuses, says, serving
+from tests.sdk.arenas import events_in
+
+from promptarena.definitions.duel_readout import DuelReadout, GateStatus
+from promptarena.definitions.events import Generation, Measurement
+from promptarena.errors import (
+    ArenaError,
+    DefinitionError,
+    ModelCallError,
+    RunStoppedError,
+    UsageError,
+)
+from promptarena.evaluation.duel import run_duel
+from promptarena.evaluation.live.setup import RunCounts
+from promptarena.wiring import live_setup
+
+PROJECT = """\
+providers: {openai: {}}
+features:
+  bot: {provider: openai, model: gpt-4o-mini, temperature: 0.3, system: Be helpful., retrieval: {depth: 3}}
+"""
+DUEL = """\
+duel: cites
+feature: bot
+dataset: {file: golden.jsonl, input: question}
+variants:
+  control: {}
+  treatment: {system: Cite the policy.}
+"""
+JUDGE = """\
+judge:
+  judge: plain
+  provider: openai
+  model: gpt-4o
+  pairwise: Which answer cites the policy?
+  rubric: {clarity: {question: Is it clear?, levels: {1: no, 3: partly, 5: yes}}}
+gate: {win_rate: {above: 0.5}}
+"""
+
+
+@contextmanager
+def provider(behave: Behaviour, delay_s: float = 0.0) -> Iterator[Loopback]:
+    """The server of tests/llm in a thread of its own, so that a duel can run as users run it."""
+    ready: list[Any] = []
+    started, stop = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with serving(behave, delay_s) as server:
+            ready.append(server)
+            started.set()
+            while not stop.is_set():
+                await asyncio.sleep(0.01)
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    assert started.wait(10)
+    try:
+        yield ready[0]
+    finally:
+        stop.set()
+        thread.join()
+
+
+def seal_of(asked: Asked) -> str:
+    text = asked.body["messages"][-1]["content"]
+    return str(text.split("The seal of this message is ")[1].split(".")[0])
+
+
+def is_judge(asked: Asked) -> bool:
+    return bool(asked.body["model"] == "gpt-4o")
+
+
+def sensible(asked: Asked, _number: int = 0) -> bytes:
+    """Variants say what they were told; the judge prefers whoever cites, and scores everybody 4."""
+    messages = asked.body["messages"]
+    if not is_judge(asked):
+        cites = "Cite" in messages[0]["content"]
+        return says("By policy 4 it is ten days." if cites else "Ten days.")
+    text = messages[-1]["content"]
+    schema = asked.body["response_format"]["json_schema"]["schema"]["properties"]
+    if "verdict" in schema or "preference" in schema:
+        first_cites = text.index("policy 4") < text.index("| Ten days.")
+        name = "verdict" if "verdict" in schema else "preference"
+        said = {name: "first" if first_cites else "second", "rationale": "cites"}
+    else:
+        said = _scores(schema)
+    return says(json.dumps({"seal": seal_of(asked)} | said), model="gpt-4o")
+
+
+def _scores(schema: Any) -> dict[str, Any]:
+    [axis] = [name for name in schema if name != "seal"]
+    inner = schema[axis].get("properties", {})
+    return {axis: {name: 4 if name == "score" else "clear" for name in inner}}
+
+
+def write(folder: Path, *, duel: str = DUEL, cases: int = 6, project: str | None = PROJECT) -> Path:
+    lines = [
+        {"id": f"q{number}", "question": f"How long does parcel {number} take?"} for number in range(cases)
+    ]
+    (folder / "golden.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if project is not None:
+        (folder / "arena.yaml").write_text(project)
+    path = folder / "duel.yaml"
+    path.write_text(duel)
+    return path
+
+
+def run(path: Path, server: Loopback, **said: Any) -> DuelReadout:
+    environment = {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "k"}
+    with live_setup(path, environment=environment, **said) as live:
+        return run_duel(path, live=live)
+
+
+def rows(folder: Path, name: str) -> list[dict[str, Any]]:
+    [file] = folder.glob(f".arena/runs/*/{name}")
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_variants_answer_a_judge_judges_and_the_gate_decides(tmp_path: Path) -> None:
+    path = write(tmp_path, duel=DUEL + "checks: [{contains: policy}]\n" + JUDGE, cases=20)
+    with provider(sensible) as server:
+        found = run(path, server)
+    assert found.gate is not None
+    assert found.gate.status is GateStatus.PASS
+    [pair] = found.pairs
+    assert (pair.variant, pair.wins, pair.losses, pair.both_orders, pair.unscored) == (
+        "treatment",
+        20,
+        0,
+        20,
+        0,
+    )
+    [check] = found.checks
+    assert {name: rate.passed for name, rate in check.rates.items()} == {"control": 0, "treatment": 20}
+    # 40 answers, two orders of 20 pairs, 40 scores; each asked once.
+    assert len(server.asked) == 120
+    control = rows(tmp_path, "answers/control.jsonl")
+    assert len(control) == 20
+    assert control[0]["output"] == "Ten days."
+    assert {"latency_ms", "cost_usd", "finish_reason", "request_id", "model"} <= control[0].keys()
+    judged = rows(tmp_path, "judgments.jsonl")
+    assert len(judged) == 80
+    assert {row["task"] for row in judged} == {"pairwise", "rubric"}
+
+
+def test_what_a_variant_does_not_say_it_inherits_from_the_feature(tmp_path: Path) -> None:
+    with provider(sensible) as server:
+        run(write(tmp_path, duel=DUEL + "checks: [{contains: days}]\n", cases=1), server)
+    bodies = sorted((each.body for each in server.asked), key=lambda body: body["messages"][0]["content"])
+    assert [body["messages"][0]["content"] for body in bodies] == ["Be helpful.", "Cite the policy."]
+    assert {body["temperature"] for body in bodies} == {0.3}
+    assert {body["messages"][1]["content"] for body in bodies} == {"How long does parcel 0 take?"}
+
+
+def test_every_call_is_in_the_log_once_however_often_it_is_run(tmp_path: Path) -> None:
+    path = write(tmp_path, duel=DUEL + JUDGE, cases=3)
+    with provider(sensible) as server:
+        run(path, server)
+        again = run(path, server)
+    assert any("18 known from before" in note for note in again.notes)
+    assert len(server.asked) == 18
+    events = events_in(tmp_path / ".arena")
+    generations = [event for event in events if isinstance(event, Generation)]
+    measurements = [event for event in events if isinstance(event, Measurement)]
+    assert {event.role for event in generations} == {"offline"}
+    assert len(generations) == 6
+    assert len({event.run_id for event in generations}) == 1
+    [about] = [
+        json.loads(file.read_text())
+        for file in tmp_path.glob(".arena/runs/*/run.json")
+        if json.loads(file.read_text())["run_id"] == generations[0].run_id
+    ]
+    assert {event.dataset_hash for event in generations} == {about["dataset_hash"]}
+    first = generations[0]
+    assert (first.feature, first.provider, first.model_asked) == ("bot", "openai", "gpt-4o-mini")
+    assert first.params == {"temperature": 0.3, "retrieval": {"depth": 3}}
+    assert first.model_answered == "gpt-4o-mini-2024-07-18"
+    assert first.cost_usd is not None
+    assert (first.case_id, first.repeat) in {(f"q{number}", 0) for number in range(3)}
+    assert {event.name for event in measurements} == {"preference", "clarity"}
+    assert {event.target for event in measurements} <= {event.request_id for event in generations}
+
+
+def test_repeats_are_asked_by_themselves_and_kept_apart(tmp_path: Path) -> None:
+    duel = (
+        DUEL.replace("system: Cite the policy.", "system: Cite the policy., seed: 7")
+        + "repeat: 3\nchecks: [{contains: days}]\n"
+    )
+    with provider(sensible) as server:
+        found = run(write(tmp_path, duel=duel, cases=4), server)
+    assert len(server.asked) == 4 * 2 * 3
+    assert (
+        sorted(body["seed"] for body in (each.body for each in server.asked) if "seed" in body)
+        == [7] * 4 + [8] * 4 + [9] * 4
+    )
+    assert [check.rates["control"].passed for check in found.checks] == [4]
+    assert (
+        sorted(row["repeat"] for row in rows(tmp_path, "answers/control.jsonl"))
+        == [0] * 4 + [1] * 4 + [2] * 4
+    )
+
+
+def test_recorded_outputs_are_judged_without_being_asked_again(tmp_path: Path) -> None:
+    duel = DUEL.replace("control: {}", "control: {outputs: old.jsonl}") + JUDGE
+    path = write(tmp_path, duel=duel, cases=12)
+    (tmp_path / "old.jsonl").write_text(
+        "".join(
+            json.dumps({"id": f"q{number}", "output": "Ten days."}) + "\n" for number in reversed(range(12))
+        )
+    )
+    with provider(sensible) as server:
+        found = run(path, server)
+    assert [pair.wins for pair in found.pairs] == [12]
+    assert sum(not is_judge(asked) for asked in server.asked) == 12
+
+
+def test_one_case_is_enough_to_run(tmp_path: Path) -> None:
+    with provider(sensible) as server:
+        found = run(write(tmp_path, duel=DUEL + JUDGE, cases=1), server)
+    assert found.gate is not None
+    assert found.gate.status is not GateStatus.PASS
+
+
+def test_a_call_that_fails_by_itself_is_missing_counted_and_told(tmp_path: Path) -> None:
+    def behave(asked: Asked, number: int) -> bytes:
+        if not is_judge(asked) and "parcel 3" in asked.body["messages"][-1]["content"]:
+            return refuses(400, "content policy")
+        return sensible(asked, number)
+
+    with provider(behave) as server:
+        found = run(write(tmp_path, duel=DUEL + "checks: [{contains: policy}]\n" + JUDGE, cases=8), server)
+    [check] = found.checks
+    assert {name: rate.missing for name, rate in check.rates.items()} == {"control": 1, "treatment": 1}
+    assert found.pairs[0].missing == 1
+    told = " ".join(found.notes)
+    assert "2 answers failed and are missing" in told
+    assert "content policy" in told
+    [failed] = [row for row in rows(tmp_path, "answers/control.jsonl") if row["output"] is None]
+    assert failed["id"] == "q3"
+    assert "content policy" in failed["error"]
+
+
+def test_empty_refused_and_cut_answers_are_counted(tmp_path: Path) -> None:
+    def behave(asked: Asked, _number: int) -> bytes:
+        at = int(asked.body["messages"][-1]["content"].split()[4])
+        choice = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "stop"}
+        if at == 1:
+            choice["finish_reason"] = "content_filter"
+        if at == 2:
+            choice |= {"message": {"role": "assistant", "content": "We will"}, "finish_reason": "length"}
+        return says("", choices=[choice]) if at < 3 else says("Ten days.")
+
+    with provider(behave) as server:
+        found = run(write(tmp_path, duel=DUEL + "checks: [{contains: days}]\n", cases=4), server)
+    told = " ".join(found.notes)
+    assert "4 answers are empty" in told
+    assert "2 answers were stopped by the provider's filter" in told
+    assert "2 answers were cut at the limit of tokens" in told
+    assert found.checks[0].rates["control"].missing == 0
+
+
+@pytest.mark.parametrize(
+    ("behave", "error", "says_what"),
+    [
+        (
+            lambda *_: refuses(401, "Incorrect API key provided."),
+            ArenaError,
+            "401: Incorrect API key.*Check its key",
+        ),
+        (
+            lambda *_: refuses(400, "unsupported parameter"),
+            ModelCallError,
+            "None of 8 calls got an answer: .*unsupported parameter",
+        ),
+    ],
+)
+def test_a_run_without_any_answer_is_an_error_of_status_4(
+    tmp_path: Path, behave: Behaviour, error: type[ArenaError], says_what: str
+) -> None:
+    path = write(tmp_path, duel=DUEL + "checks: [{contains: x}]\n", cases=4)
+    with provider(behave) as server, pytest.raises(error, match=says_what) as caught:
+        run(path, server)
+    assert caught.value.exit_status == 4
+
+
+def test_a_missing_key_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    path = write(tmp_path, duel=DUEL + "checks: [{contains: x}]\n")
+    with (
+        live_setup(path, environment={}) as live,
+        pytest.raises(UsageError, match="OPENAI_API_KEY is not set"),
+    ):
+        run_duel(path, live=live)
+
+
+def test_a_budget_stops_the_run_says_what_is_missing_and_a_higher_one_goes_on(tmp_path: Path) -> None:
+    duel = DUEL.replace("control: {}", "control: {max_tokens: 5}").replace(
+        "{system: Cite", "{max_tokens: 5, system: Cite"
+    )
+    path = write(tmp_path, duel=duel + "checks: [{contains: days}]\n", cases=40)
+    with provider(sensible) as server:
+        with pytest.raises(
+            RunStoppedError, match=r"budget of \$0.0001 .* calls are missing.*higher --budget"
+        ) as caught:
+            run(path, server, budget=0.0001, concurrency=4)
+        paid = len(server.asked)
+        assert 0 < paid < 80
+        assert paid * (10 * 0.15 + 5 * 0.6) / 1e6 <= 0.0001
+        assert caught.value.exit_status == 4
+        found = run(path, server, budget=1.0)
+        assert len(server.asked) == 80
+    assert found.cases == 40
+
+
+def test_progress_is_told(tmp_path: Path) -> None:
+    seen: list[tuple[int, int, int]] = []
+
+    class Watch:
+        def progressed(self, counts: RunCounts) -> None:
+            seen.append((counts.done, counts.calls, counts.complete))
+
+    with provider(sensible) as server:
+        run(write(tmp_path, duel=DUEL + JUDGE, cases=5), server, watch=Watch())
+    assert [done for done, _, _ in seen] == list(range(1, 31))
+    assert seen[-1][1] == 30
+
+
+def test_a_recording_of_a_run_is_replayed_without_a_provider(tmp_path: Path) -> None:
+    path = write(tmp_path, duel=DUEL + JUDGE, cases=4)
+    with provider(sensible) as server:
+        first = run(path, server, record=tmp_path / "tape.jsonl")
+    (tmp_path / "arena.yaml").write_text(
+        PROJECT.replace("{openai: {}}", "{openai: {kind: replay, file: tape.jsonl}}")
+    )
+    with live_setup(path, environment={}) as live:
+        again = run_duel(path, live=live)
+    assert again.pairs == first.pairs
+    assert again.gate == first.gate
+
+
+def test_a_duel_that_stands_alone_takes_its_provider_from_the_environment(tmp_path: Path) -> None:
+    settings = "provider: openai, model: gpt-4o-mini"
+    duel = f"""\
+duel: alone
+dataset: {{file: golden.jsonl, input: question}}
+variants: {{control: {{{settings}}}, treatment: {{{settings}, system: Cite it.}}}}
+checks: [{{contains: policy}}]
+"""
+    with provider(sensible) as server:
+        found = run(write(tmp_path, duel=duel, project=None), server)
+    assert found.checks[0].rates["treatment"].passed == 6
+
+
+@pytest.mark.parametrize(
+    ("duel", "says_what"),
+    [
+        (DUEL.replace("feature: bot", "feature: bott"), "no feature 'bott'.*Did you mean `bot`"),
+        (DUEL.replace("feature: bot\n", ""), "'control' has neither `outputs` on file nor the `provider`"),
+        (DUEL.replace(", input: question", "") + "checks: [{contains: x}]\n", "have to be asked"),
+        (DUEL.replace("control: {}", "control: {outputs: a.jsonl, model: x}"), "`model` changes nothing"),
+        (DUEL + "judge: {recorded: verdicts.csv}\n", "verdicts are on file.*`system` changes nothing"),
+        (DUEL.replace("Cite the policy.", "file://prompts/none.md"), "no file 'prompts/none.md'"),
+    ],
+)
+def test_mistakes_are_told_with_their_line(tmp_path: Path, duel: str, says_what: str) -> None:
+    path = write(
+        tmp_path, duel=duel if "checks" in duel or "recorded" in duel else duel + "checks: [{contains: x}]\n"
+    )
+    with pytest.raises(DefinitionError, match=rf"(?s)duel\.yaml:\d+.*{says_what}"):
+        run_duel(path)
+
+
+def _in_a_process(path: Path, server: Loopback) -> subprocess.Popen[str]:
+    import os
+
+    environment = os.environ | {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "k"}
+    command = [sys.executable, "-m", "promptarena", "duel", str(path), "--concurrency", "4"]
+    return subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_ctrl_c_waits_for_what_is_paid_says_how_to_go_on_and_nothing_is_paid_twice(tmp_path: Path) -> None:
+    path = write(tmp_path, duel=DUEL + "checks: [{contains: days}]\n", cases=100)
+    with provider(sensible, delay_s=0.02) as server:
+        process = _in_a_process(path, server)
+        _until(lambda: len(server.asked) > 20)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 4, told
+        assert "Stopped by Ctrl-C" in told
+        assert "The same command goes on from here" in " ".join(told.split())
+        assert "Traceback" not in told
+        paid = len(server.asked)
+        assert paid < 200
+        run(path, server)
+        assert len(server.asked) == 200
+
+
+def test_a_killed_run_is_gone_on_with_and_only_what_was_under_way_is_paid_twice(tmp_path: Path) -> None:
+    path = write(tmp_path, duel=DUEL + "checks: [{contains: days}]\n", cases=100)
+    with provider(sensible, delay_s=0.02) as server:
+        process = _in_a_process(path, server)
+        _until(lambda: len(server.asked) > 60)
+        process.kill()
+        process.communicate(timeout=60)
+        paid = len(server.asked)
+        found = run(path, server)
+        assert paid < 200
+        # Four calls at once: what had no answer yet, and what was answered and not yet on disk.
+        assert 200 <= len(server.asked) <= 200 + 8
+    assert found.cases == 100
