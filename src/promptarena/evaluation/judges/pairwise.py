@@ -52,9 +52,6 @@ class PairwiseQuestion(Question):
         verdict = {"type": "string", "enum": self._accepted}
         return {"rationale": {"type": "string"}, "verdict": verdict}
 
-    def lacks(self, case: JudgedCase, answer: JudgedAnswer) -> str | None:  # noqa: ARG002
-        return None
-
     def passages(self, case: JudgedCase, answers: Sequence[JudgedAnswer]) -> list[Passage]:
         first, second = answers
         return [

@@ -63,9 +63,9 @@ class Question(ABC):
     def schema(self) -> dict[str, Any]:
         return schema_of(self.properties)
 
-    @abstractmethod
-    def lacks(self, case: JudgedCase, answer: JudgedAnswer) -> str | None:
+    def lacks(self, case: JudgedCase, answer: JudgedAnswer) -> str | None:  # noqa: ARG002
         """Why this case cannot be asked about; `None` where it can."""
+        return None
 
     @abstractmethod
     def passages(self, case: JudgedCase, answers: Sequence[JudgedAnswer]) -> list[Passage]:

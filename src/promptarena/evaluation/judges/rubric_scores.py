@@ -48,9 +48,6 @@ class RubricQuestion(Question):
         axes = {name: _axis_schema(axis, self._abstain) for name, axis in self._rubric.items()}
         return {"axes": _closed(axes)}
 
-    def lacks(self, case: JudgedCase, answer: JudgedAnswer) -> str | None:  # noqa: ARG002
-        return None
-
     def passages(self, case: JudgedCase, answers: Sequence[JudgedAnswer]) -> list[Passage]:
         (answer,) = answers
         return [

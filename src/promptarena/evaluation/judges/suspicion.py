@@ -20,9 +20,10 @@ __all__ = ["signs_of_steering"]
 _HIDDEN: Final = "hides characters"
 _LOOKED_AT: Final = 200_000
 """Characters of a text that are searched."""
+_REMEMBERED: Final = 20_000
+"""Characters of the longest text whose signs are kept for a while."""
 
 
-@lru_cache(maxsize=256)  # an answer is judged in several calls, one soon after the other
 def signs_of_steering(text: str) -> tuple[str, ...]:
     """Which signs a text shows, in words; empty for most.
 
@@ -34,6 +35,11 @@ def signs_of_steering(text: str) -> tuple[str, ...]:
     ()
     """
     text = text[:_LOOKED_AT]
+    # An answer is judged in several calls, one soon after the other.
+    return _found_soon_again(text) if len(text) <= _REMEMBERED else _found(text)
+
+
+def _found(text: str) -> tuple[str, ...]:
     hidden = hidden_characters(text)
     seen = re.sub(r"\\u\{[0-9A-F]+\}", "", shown_openly(text)) if hidden else text
     plain = unicodedata.normalize("NFKC", seen).lower()
@@ -47,6 +53,8 @@ def signs_of_steering(text: str) -> tuple[str, ...]:
     ]
     return (*found, _HIDDEN) if hidden else tuple(found)
 
+
+_found_soon_again = lru_cache(maxsize=256)(_found)
 
 _Patterns: TypeAlias = tuple[tuple[tuple[str, ...], re.Pattern[str]], ...]
 """Words of which one must be there, so that most texts are done with quickly, and what is then searched."""
