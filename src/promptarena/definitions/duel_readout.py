@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from promptarena.definitions.judge_conduct import JudgeConduct
@@ -12,9 +12,11 @@ __all__ = [
     "AxisDifference",
     "AxisMean",
     "AxisReadout",
+    "CaseFinding",
     "CheckDifference",
     "CheckRate",
     "CheckReadout",
+    "DuelPlan",
     "DuelReadout",
     "EarlyStopReadout",
     "EvidencePath",
@@ -23,9 +25,11 @@ __all__ = [
     "GateStatus",
     "JudgeReadout",
     "LengthEffect",
+    "MinimumEffect",
     "PairReadout",
     "RankedVariant",
     "Ranking",
+    "SegmentEffect",
 ]
 
 
@@ -185,6 +189,82 @@ class AxisReadout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentEffect:
+    """What a treatment did among the cases of one segment."""
+
+    dimension: str
+    """A declared segment, or `tag`."""
+    value: str
+    variant: str
+    measure: str
+    """`win_rate` or `axis: NAME`."""
+    cases: int
+    effect: float
+    """The win rate, or the difference from the control in levels."""
+    interval: Interval | None
+    """Not adjusted for the number of segments."""
+    p_value: float | None
+    """Two-sided, of a win rate of 1/2 or no difference. None: too few cases, or without spread."""
+    p_adjusted: float | None
+    """By Benjamini and Hochberg (1995), over everything that was tested."""
+
+    def adjusted(self, p_value: float | None) -> SegmentEffect:
+        """The same with its adjusted p-value."""
+        return replace(self, p_adjusted=p_value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseFinding:
+    """A case in which a treatment did worse than the control."""
+
+    case: str
+    """Its id."""
+    variant: str
+    badness: float
+    """In (0, 1]: the mean of losses, falls by axis over their scale, and checks that only the control
+    passes."""
+    outcome: float | None
+    """1 won, 1/2 tie, 0 lost."""
+    axes: dict[str, float]
+    """Differences from the control in levels."""
+    lost_checks: tuple[str, ...]
+    """Checks that the control passes here and the treatment fails."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinimumEffect:
+    """What a golden set can show of one thing that the gate asks."""
+
+    name: str
+    """`win_rate`, `axis: NAME` or `check: NAME`."""
+    threshold: float
+    detectable: float | None
+    """The smallest true value that passes with the planned power, in the unit of the threshold. None: not
+    even the greatest there is would."""
+    unit: str
+    """`share`, `points`, `levels` or `level`."""
+    deviation: float
+    """Standard deviation of one independent case, in that unit."""
+    from_pilot: bool
+    """Whether that was seen in a pilot; else it is the greatest that there can be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuelPlan:
+    """What a duel can show, before anything is asked."""
+
+    duel: str
+    cases: int
+    independent: float
+    """How many independent cases of equal weight they are worth."""
+    alpha: float
+    power: float
+    effects: tuple[MinimumEffect, ...]
+    early_stop: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RankedVariant:
     """A variant's place among more than two."""
 
@@ -261,6 +341,8 @@ class GateCondition:
     high: float | None
     """One-sided upper bound at the gate's alpha, missing cases counted for the variant."""
     threshold: float | None
+    deviation: float | None = None
+    """Standard deviation of one independent case in that unit: as a pilot it sizes the next golden set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -334,3 +416,8 @@ class DuelReadout:
     """Whether cases count unequally."""
     conduct: JudgeConduct | None = None
     """How a judge that was asked behaved; its notes are among `notes`. None: verdicts on file do not tell."""
+    segments: tuple[SegmentEffect, ...] = ()
+    worst: tuple[CaseFinding, ...] = ()
+    """Treatment by treatment, the worst first, a few of each."""
+    plan: DuelPlan | None = None
+    """What the cases could show, stated without looking at their results. None: there is no gate."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from promptarena.evaluation.dataset import Dataset
 
-__all__ = ["CaseFrame", "frame_of"]
+__all__ = ["CaseFrame", "frame_of", "independent_cases"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,17 @@ class CaseFrame:
     def weight_of(self, cases: NDArray[np.intp]) -> NDArray[np.float64] | None:
         """How much cases count, given their numbers."""
         return None if self.weights is None else self.weights[cases]
+
+
+def independent_cases(frame: CaseFrame, cases: NDArray[np.intp]) -> float:
+    """How many independent cases of equal weight some cases are worth at least: Kish's (sum w)^2 / sum w^2.
+
+    Cases of one cluster are taken to agree, so that they are worth one.
+    """
+    weights = frame.weight_of(cases)
+    clusters = np.unique(frame.cluster_of(cases), return_inverse=True)[1]
+    sums = np.bincount(clusters, weights=weights)
+    return float(sums.sum() ** 2 / (sums**2).sum()) if len(cases) else 0.0
 
 
 def frame_of(dataset: Dataset) -> CaseFrame:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from promptarena.definitions.duel import Duel
-from promptarena.definitions.duel_readout import DuelReadout, Gate, GateCondition
+from promptarena.definitions.duel_readout import CaseFinding, DuelReadout, Gate, GateCondition, SegmentEffect
 from promptarena.evaluation.axes import axis_readout
 from promptarena.evaluation.check_rates import check_readout
 from promptarena.evaluation.conditions import Condition, list_conditions
+from promptarena.evaluation.duel_plan import plan_duel
 from promptarena.evaluation.early_stop import decide_early, taking_order
 from promptarena.evaluation.evidence import DuelEvidence
 from promptarena.evaluation.gate import decide_gate, gate_of, judge_conditions
@@ -19,12 +20,20 @@ from promptarena.evaluation.pair_readouts import judge_readout, pair_readout
 from promptarena.evaluation.pairs import JudgedPair, judge_pairs
 from promptarena.evaluation.ranking import rank
 from promptarena.evaluation.recorded import Verdicts
+from promptarena.evaluation.scores import AxisScores
+from promptarena.evaluation.segment_effects import segment_effects
+from promptarena.evaluation.worst_cases import worst_cases
 
-__all__ = ["conclude", "gate_conditions"]
+__all__ = ["conclude", "gate_conditions", "scales_of"]
 
 
-def conclude(duel: Duel, evidence: DuelEvidence) -> DuelReadout:
+def conclude(duel: Duel, evidence: DuelEvidence, *, pilot: Mapping[str, float] | None = None) -> DuelReadout:
     """Conclude a duel from everything that was observed, recorded or run.
+
+    Args:
+        duel: the definition.
+        evidence: what was observed.
+        pilot: spread by condition, from an earlier duel, for what the cases could show.
 
     Raises:
         DataError: the gate asks for something that was not observed at all.
@@ -59,7 +68,15 @@ def conclude(duel: Duel, evidence: DuelEvidence) -> DuelReadout:
         clusters=None if frame.clusters is None else len(set(frame.clusters.tolist())),
         weighted=frame.weights is not None,
         conduct=evidence.conduct,
+        segments=_segments(duel, evidence, pairs),
+        worst=_worst(duel, evidence, pairs),
+        plan=plan_duel(duel, everything.cases, scales_of(evidence.axes), pilot),
     )
+
+
+def scales_of(axes: Sequence[AxisScores]) -> dict[str, tuple[float, float]]:
+    """The lowest and the highest level of each axis."""
+    return {each.axis: (each.low, each.high) for each in axes}
 
 
 def gate_conditions(duel: Duel, evidence: DuelEvidence) -> list[Condition]:
@@ -100,6 +117,34 @@ def _gate(duel: Duel, evidence: DuelEvidence, pairs: Sequence[JudgedPair]) -> Ga
         return None
     conditions = _conditions(duel, evidence, pairs)
     return decide_gate(conditions, _against(duel, pairs), evidence.cases, duel.conflicts, duel.gate.alpha)
+
+
+def _segments(duel: Duel, evidence: DuelEvidence, pairs: Sequence[JudgedPair]) -> tuple[SegmentEffect, ...]:
+    if duel.baseline is None or not evidence.cases.segments:
+        return ()
+    outcomes = {name: pair.outcomes(duel.conflicts) for name, pair in _against(duel, pairs).items()}
+    return segment_effects(outcomes, evidence.axes, duel.baseline, evidence.cases, duel.confidence)
+
+
+def _worst(duel: Duel, evidence: DuelEvidence, pairs: Sequence[JudgedPair]) -> tuple[CaseFinding, ...]:
+    control, against = duel.baseline, _against(duel, pairs)
+    if control is None:
+        return ()
+    return tuple(
+        finding
+        for name in duel.variants
+        if name != control
+        for pair in [against.get(name)]
+        for finding in worst_cases(
+            name,
+            control,
+            pair,
+            None if pair is None else pair.outcomes(duel.conflicts),
+            evidence.axes,
+            evidence.checks,
+            evidence.cases,
+        )
+    )
 
 
 def _early_gate(duel: Duel, evidence: DuelEvidence) -> Gate | None:

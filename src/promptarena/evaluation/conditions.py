@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from promptarena.definitions.gate_rule import AxisRule, CheckRule, ConflictRule, GateRule
 from promptarena.errors import DataError
+from promptarena.evaluation.case_frame import CaseFrame, independent_cases
 from promptarena.evaluation.check_rates import CheckResults
 from promptarena.evaluation.pairs import JudgedPair
 from promptarena.evaluation.recorded import MISSING, NOT_APPLICABLE
 from promptarena.evaluation.scores import AxisScores
+from promptarena.stats.clustered_mean import clustered_mean
 
 __all__ = ["Condition", "Unit", "list_conditions"]
 
@@ -62,6 +64,15 @@ class Condition:
     def null(self) -> float:
         """The threshold as a mean score."""
         return (self.asked - self.low) / (self.high - self.low)
+
+    def deviation(self, frame: CaseFrame) -> float | None:
+        """Standard deviation of one independent case, in the condition's unit; None where it is not known."""
+        known = np.flatnonzero(~np.isnan(self.scores))
+        clusters = frame.cluster_of(known)
+        if len(np.unique(clusters)) < 2:
+            return None
+        error = clustered_mean(self.scores[known], clusters, frame.weight_of(known)).variance
+        return float(np.sqrt(error * independent_cases(frame, known))) * (self.high - self.low)
 
     @property
     def missing(self) -> int:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 
@@ -214,7 +214,15 @@ class _Bet:
             low=low,
             high=high,
             threshold=condition.asked,
+            deviation=self._seen(used).deviation(self._frame),
         )
+
+    def _seen(self, used: int) -> Condition:
+        """The condition as far as it was used."""
+        scores = np.full(len(self._frame), np.nan)
+        cases = self._order.cases[: int(self._order.ends[used - 1])] if used else self._order.cases[:0]
+        scores[cases] = self.condition.scores[cases]
+        return replace(self.condition, scores=scores)
 
     def _bounds(self, used: int) -> tuple[float | None, float | None]:
         """Bounds that hold at every look; None where clusters count unequally: the bets then show the null

@@ -102,6 +102,7 @@ def decide_condition(condition: Condition, frame: CaseFrame, alpha: float) -> Ga
         low=low,
         high=high,
         threshold=condition.asked,
+        deviation=condition.deviation(frame),
     )
 
 

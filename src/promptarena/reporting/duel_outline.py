@@ -14,6 +14,15 @@ from promptarena.definitions.duel_readout import (
     PairReadout,
 )
 from promptarena.definitions.readout import Interval
+from promptarena.reporting.duel_findings import (
+    axes_section,
+    early_stop_section,
+    length_section,
+    plan_section,
+    rate_interval,
+    segments_section,
+    worst_section,
+)
 from promptarena.reporting.figures import NOT_KNOWN, Scale, count, number, percent, share
 from promptarena.reporting.outline import Cell, Column, Depth, Outline, Section, Table, Tone
 
@@ -38,6 +47,9 @@ _ACTIONS: Final = {
     GateStatus.INCONCLUSIVE: "Add cases, or judge those that are missing. Do not lower the bar to pass it.",
     GateStatus.INVALID: "Mend what is named above (the judge, or what is missing), and duel again.",
 }
+_NOISE: Final = "so much of the conflicts is chance, not position"
+_NO_NOISE: Final = "conflicts may be chance as well as position"
+_NOBODY: Final = "No verdicts were given, so nobody won or lost."
 _CONFLICTS: Final = {
     "tie": "a tie: half a win each",
     "average": "the mean of its two orders",
@@ -49,10 +61,16 @@ def outline_duel(duel: DuelReadout) -> Outline:
     """Everything a duel found."""
     sections = [
         *_gate(duel),
+        early_stop_section(duel.gate.early_stop) if duel.gate is not None else None,
         _pairs(duel),
+        axes_section(duel),
         _judge(duel.judge),
+        length_section(duel),
         _ranking(duel),
         _checks(duel),
+        segments_section(duel),
+        worst_section(duel),
+        plan_section(duel),
         Section(key="notes", title="Notes", bullets=duel.notes) if duel.notes else None,
     ]
     gate = duel.gate
@@ -75,17 +93,22 @@ def outline_duel(duel: DuelReadout) -> Outline:
 
 def _summary(duel: DuelReadout) -> str:
     known = [pair for pair in duel.pairs if pair.win_rate is not None]
+    if not known and duel.axes:
+        return f"{len(duel.variants)} variants on {count(duel.cases)} cases, scored on {len(duel.axes)} axes."
     if not known:
         return f"{len(duel.variants)} variants on {count(duel.cases)} cases; no verdict tells them apart."
     if duel.ranking is not None and duel.ranking.variants:
         return f"{duel.ranking.variants[0].variant} ranks first of {len(duel.variants)} variants."
     pair = known[0]
-    rate = f"{_RATE.value(pair.win_rate, pair.interval)} {_rate_interval(pair.interval)}".rstrip()
+    rate = f"{_RATE.value(pair.win_rate, pair.interval)} {rate_interval(pair.interval)}".rstrip()
     return f"{pair.variant} has a win rate of {rate} against {pair.against}."
 
 
 def _about(duel: DuelReadout) -> Iterator[tuple[str, str]]:
-    yield "Cases", count(duel.cases)
+    clusters = "" if duel.clusters is None else f" in {count(duel.clusters)} independent clusters"
+    yield "Cases", count(duel.cases) + clusters + (", which count unequally" if duel.weighted else "")
+    if duel.holdout_openings is not None:
+        yield "Holdout", f"opened {count(duel.holdout_openings)} times, this time included"
     yield "Variants", ", ".join(duel.variants)
     yield "Control", duel.control or "none: every pair is compared"
     yield "Intervals", f"{percent(duel.confidence, 0)} confidence, over cases"
@@ -107,9 +130,9 @@ def _gate(duel: DuelReadout) -> list[Section]:
     ]
 
 
-def _pairs(duel: DuelReadout) -> Section:
+def _pairs(duel: DuelReadout) -> Section | None:
     if not duel.pairs:
-        return Section(key="pairs", title="Who won", lead="No verdicts were given, so nobody won or lost.")
+        return None if duel.axes else Section(key="pairs", title="Who won", lead=_NOBODY)
     columns = (
         Column("Pair"),
         *(
@@ -138,7 +161,7 @@ def _pairs(duel: DuelReadout) -> Section:
 def _pair_row(pair: PairReadout) -> tuple[Cell, ...]:
     return (
         (pair.variant, f"against {pair.against}"),
-        (_RATE.value(pair.win_rate, pair.interval), _rate_interval(pair.interval)),
+        (_RATE.value(pair.win_rate, pair.interval), rate_interval(pair.interval)),
         (count(pair.wins),),
         (count(pair.ties),),
         (count(pair.losses),),
@@ -146,13 +169,9 @@ def _pair_row(pair: PairReadout) -> tuple[Cell, ...]:
         (count(pair.unscored),),
         (
             _RATE.value(pair.first_position_rate, pair.first_position_interval),
-            _rate_interval(pair.first_position_interval),
+            rate_interval(pair.first_position_interval),
         ),
     )
-
-
-def _rate_interval(interval: Interval | None) -> str:
-    return "" if interval is None else f"[{', '.join(_RATE.value(bound, interval) for bound in interval)}]"
 
 
 def _judge(judge: JudgeReadout | None) -> Section | None:
@@ -186,11 +205,16 @@ def _judge(judge: JudgeReadout | None) -> Section | None:
                 " went to the answer shown first; 50% is without bias",
             ),
         ]
+    if judge.asked_again:
+        told = f"{_of_rate(judge.noise_rate, judge.noise_interval)} of {count(judge.asked_again)} answers"
+        facts.append(("Noise", f"{told} shown again in the same order were judged otherwise: {_NOISE}"))
+    elif judge.both_orders:
+        facts.append(("Noise", f"unmeasured: nothing was judged twice in the same order, so {_NO_NOISE}"))
     return Section(key="judge", title="Can the judge be trusted?", facts=tuple(facts))
 
 
 def _of_rate(rate: float | None, interval: Interval | None) -> str:
-    return f"{_RATE.value(rate, interval)} {_rate_interval(interval)}".rstrip()
+    return f"{_RATE.value(rate, interval)} {rate_interval(interval)}".rstrip()
 
 
 def _ranking(duel: DuelReadout) -> Section | None:
@@ -247,7 +271,7 @@ def _check_rows(check: CheckReadout, *, compared: bool) -> Iterator[tuple[Cell, 
             (count(rate.passed),),
             (count(rate.failed),),
             (count(rate.missing),),
-            (_RATE.value(rate.pass_rate, rate.interval), _rate_interval(rate.interval)),
+            (_RATE.value(rate.pass_rate, rate.interval), rate_interval(rate.interval)),
             *((_check_difference(difference),) if compared else ()),
         )
 

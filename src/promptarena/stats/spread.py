@@ -19,6 +19,7 @@ __all__ = [
     "prediction_powered_factor",
     "quantile_spread",
     "rate_spread",
+    "score_spread",
     "win_rate_spread",
 ]
 
@@ -106,6 +107,20 @@ def quantile_spread(q: float, density: float, shares: tuple[float, float] = EQUA
     if not 0 < q < 1 or not 0 < density < math.inf:
         raise ValueError(f"q must lie in (0, 1) and the density be positive, not {q} and {density}")
     return mean_spread(math.sqrt(q * (1 - q)) / density, shares)
+
+
+def score_spread(null: float, mean: float) -> Spread:
+    """Of a mean of scores in [0, 1] against `null`, the greatest that there can be: all scores are 0 or 1.
+
+    >>> score_spread(0.5, 0.6)
+    Spread(null=0.25, alternative=0.24)
+
+    Raises:
+        ValueError: a null or a mean outside (0, 1).
+    """
+    if not (0 < null < 1 and 0 < mean < 1):
+        raise ValueError(f"means of scores lie strictly between 0 and 1, not {null} and {mean}")
+    return Spread(null * (1 - null), mean * (1 - mean))
 
 
 def win_rate_spread(win_rate: float, ties: float = 0.0) -> Spread:
