@@ -105,10 +105,11 @@ def conclude_duel(
     problems = DataProblems()
     checks, lengths, notes = _check_all(duel, dataset, folder, problems, powers)
     names = list(duel.variants)
-    verdicts = None
+    verdicts = conduct = None
     axes: tuple[AxisScores, ...] = ()
     if observed is not None and observed.tally is not None:
         verdicts, axes = observed.tally.verdicts(), observed.tally.scores()
+        conduct = observed.tally.conduct()
     if duel.recorded is not None and duel.recorded.recorded is not None:
         verdicts = load_verdicts(duel.recorded.recorded, folder, dataset, names, problems)
     if duel.recorded is not None and duel.recorded.scores is not None:
@@ -123,6 +124,7 @@ def conclude_duel(
             axes=axes,
             checks=checks,
             lengths=lengths,
+            conduct=conduct,
             notes=tuple(notes),
         ),
     )
