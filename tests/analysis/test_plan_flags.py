@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy.special import ndtr
 
-from promptarena.analysis.plan_flags import request_from_flags
+from promptarena.analysis.plan import plan
+from promptarena.analysis.plan_flags import request_from_definition, request_from_flags
 from promptarena.analysis.plan_request import PlanRequest
 from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Primary, Spending
+from promptarena.definitions.bandit import Bandit, BanditRule
 from promptarena.definitions.metric import Absence, Better, Metric, MetricKind
+from promptarena.definitions.quantities import Margin
 from promptarena.errors import UsageError
+from promptarena.stats.anytime import AsymptoticSequence
 
 
 def test_flags_become_a_request() -> None:
@@ -135,6 +142,36 @@ def test_all_mistakes_are_told_together() -> None:
     with pytest.raises(UsageError) as raised:
         request_from_flags(baseline=0.6, mde="x", looks="y", spending="z")
     assert len(raised.value.problems) == 3
+
+
+def test_a_bandit_is_told_what_an_always_valid_sequence_costs() -> None:
+    declared = AnalysisPlan(
+        experiment="x",
+        control="control",
+        metrics=(Metric(name="ok", kind=MetricKind.RATE, of="ok", absent=Absence.ZERO),),
+        primary=Primary(metric="ok"),
+        design=Design(expected=0.6, mde=Margin(value=0.05)),
+    )
+    assert not any("bandit" in note for note in plan(PlanRequest.from_analysis_plan(declared)).notes)
+    adaptive = declared.model_copy(update={"bandit": Bandit(bandit=BanditRule.THOMPSON)})
+    [note] = plan(PlanRequest.from_analysis_plan(adaptive)).notes
+    assert "about 1.9 times as many" in note
+    # With 1.9 times the units, read once there, the sequence has the power that was asked for.
+    drift = math.sqrt(1.92) * (1.959964 + 0.841621)
+    assert ndtr(drift - AsymptoticSequence(1.0, 0.05).multiplier(1.0)) == pytest.approx(0.8, abs=0.005)
+
+
+def test_interleaved_lists_are_not_sized(tmp_path: Path) -> None:
+    (tmp_path / "arena.yaml").write_text(
+        "providers: {p: {base_url: http://127.0.0.1/v1}}\nfeatures: {search: {provider: p, model: m}}\n"
+    )
+    file = tmp_path / "e.yaml"
+    file.write_text(
+        "experiment: e\nfeature: search\nunit: request\nvariants: {control: {}, b: {top_p: 0.5}}\n"
+        "metrics: {clicked: {rate: click}}\nprimary: clicked\ninterleave: team-draft\n"
+    )
+    with pytest.raises(UsageError, match="holds at every look"):
+        request_from_definition(file)
 
 
 def test_a_definition_is_told_its_own_names() -> None:

@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tests.reporting import duel_examples, examples
+from tests.reporting import adaptive_examples, duel_examples, examples
 
 from promptarena.errors import MissingExtraError
 from promptarena.reporting.html import to_html, write_html
@@ -23,6 +23,8 @@ REPORTS: dict[str, Report] = {
     "poor": examples.poor(),
     "two treatments": examples.two_treatments(),
     "adapting": examples.adapting(),
+    "interleaved": adaptive_examples.interleaved(),
+    "another policy": adaptive_examples.exploded(),
     "hostile": examples.hostile(),
     "gated duel": duel_examples.gated(),
     "ranked duel": duel_examples.ranked(),

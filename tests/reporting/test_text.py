@@ -8,7 +8,7 @@ import re
 import pytest
 from rich.console import Console
 from syrupy.assertion import SnapshotAssertion
-from tests.reporting import duel_examples, examples
+from tests.reporting import adaptive_examples, duel_examples, examples
 
 from promptarena.analysis.plan import plan
 from promptarena.analysis.plan_request import PlanRequest
@@ -29,6 +29,8 @@ REPORTS: dict[str, Report] = {
     "two treatments": examples.two_treatments(),
     "stopped": examples.stopped(),
     "adapting": examples.adapting(),
+    "interleaved": adaptive_examples.interleaved(),
+    "another policy": adaptive_examples.exploded(),
     "gated duel": duel_examples.gated(),
     "ranked duel": duel_examples.ranked(),
     "unjudged duel": duel_examples.unjudged(),

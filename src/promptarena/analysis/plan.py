@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from scipy.special import ndtri
+
 from promptarena.analysis.plan_request import PlanRequest
 from promptarena.analysis.planned_comparison import PlannedComparison, PlannedStopping, planned_comparison
 from promptarena.analysis.planned_guardrail import GuardrailSize
 from promptarena.definitions.metric import MetricKind
+from promptarena.stats.anytime import AsymptoticSequence
 from promptarena.stats.power import shared_power, whole_weeks
 from promptarena.stats.stopping import Stopping
 
@@ -243,6 +246,12 @@ def _notes(
         yield f"The supplied boundaries spend {boundary.alpha:.4f}, not {comparison.alpha:g}."
     if request.kind is MetricKind.QUANTILE:
         yield f"{request.called('sd')} of a quantile is read as sqrt(q (1 - q)) / density at the quantile."
+    if request.adaptive:
+        yield (
+            "Under a bandit an always-valid sequence decides, and these units are those of one look at the"
+            f" end: with equal weights it takes about {_price_of_always(request):.1f} times as many, and more"
+            " where the weights have left a variant with few."
+        )
     yield from _calendar_notes(comparison, total)
 
 
@@ -261,6 +270,14 @@ def _guardrail_notes(request: PlanRequest, sizes: Sequence[GuardrailSize], prima
             "A guardrail that varies more for its margin than the primary for its effect needs more units"
             " than this: declare its `expected` or `sd` in a definition, which sizes it too."
         )
+
+
+def _price_of_always(request: PlanRequest) -> float:
+    """Units of an always-valid sequence, read at the size it is tuned for, over those of one look there."""
+    least = -float(ndtri(1 - request.power))
+    once = -float(ndtri(request.alpha / 2))
+    always = AsymptoticSequence(n_opt=1.0, alpha=request.alpha).multiplier(1.0)
+    return ((always + least) / (once + least)) ** 2
 
 
 def _calendar_notes(comparison: PlannedComparison, total: int) -> Iterator[str]:

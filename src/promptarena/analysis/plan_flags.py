@@ -133,7 +133,14 @@ def request_from_definition(path: Path, *, daily_units: str | float | None = Non
         daily = None if daily_units is None else numbers(str(daily_units))
     except ValueError as error:
         raise UsageError(f"{error}.", where=Location(field=FLAGS["daily_units"])) from None
-    return PlanRequest.from_analysis_plan(load_experiment(path).analysis_plan(), daily_units=daily)
+    experiment = load_experiment(path)
+    if experiment.interleave is not None:
+        raise UsageError(
+            "Interleaved lists are not sized beforehand: their p-value holds at every look.",
+            where=Location(path, field="interleave"),
+            hint="Start it, and read it as often as you like.",
+        )
+    return PlanRequest.from_analysis_plan(experiment.analysis_plan(), daily_units=daily)
 
 
 def signed_margin(written: object) -> tuple[Margin, bool]:

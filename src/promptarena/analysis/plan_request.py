@@ -106,6 +106,8 @@ class PlanRequest:
     """Rows that a unit's value is the mean of, where `sd` or `baseline` is that of a row."""
     icc: float = 0.0
     """Intracluster correlation of those rows."""
+    adaptive: bool = False
+    """Whether the weights are to follow the outcomes, so that an always-valid sequence decides."""
     names: Mapping[str, str] = field(default_factory=lambda: FLAGS, repr=False)
     """What the user calls each field, for messages."""
 
@@ -173,6 +175,7 @@ class PlanRequest:
             ),
             daily_units=tuple(daily_units) if daily_units is not None else None,
             min_days=design.min_days,
+            adaptive=plan.bandit is not None,
             names=_FIELDS,
         )
 

@@ -10,6 +10,7 @@ from promptarena.assignment.allocation import cut_points
 from promptarena.assignment.assigned import Placement, Reason
 from promptarena.assignment.bucketing import bound, cut, experiment_salt
 from promptarena.assignment.eligibility import Rules
+from promptarena.assignment.merging import Merging
 from promptarena.assignment.pins import Pin
 from promptarena.assignment.running import RunningExperiment, Serving
 
@@ -83,6 +84,16 @@ class Arms:
                 )
                 for name, arm in arms.items()
             }
+        elif definition.interleave is not None:
+            # Nobody has a variant of his own: every list has both.
+            merged = replace(
+                unpinned,
+                reason=Reason.INTERLEAVED,
+                served=None,
+                epoch=allocation.epoch,
+                merging=Merging.of(definition.interleave, definition.variants),
+            )
+            arms = dict.fromkeys(arms, merged)
         self._arms = arms
         self._in_order = tuple(arms.values())
         self._cuts = [bound(at) for at in cut_points([allocation.weights[name] for name in arms])]

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 from promptarena.assignment.eligibility import as_text
 
 if TYPE_CHECKING:
+    from promptarena.assignment.merging import Merging
     from promptarena.definitions.events import Exposure, Scalar
     from promptarena.definitions.variant import Settings
 
-__all__ = ["Assignment", "Placement", "Reason"]
+__all__ = ["Assignment", "Placement", "Reason", "loggable"]
 
 
 class Reason(StrEnum):
@@ -28,6 +29,8 @@ class Reason(StrEnum):
     """Its attributes do not fit: the baseline."""
     NO_UNIT = "no-unit"
     """Nobody said which unit this is: the baseline. Worth counting."""
+    INTERLEAVED = "interleaved"
+    """It takes part in a list of both rankers' items, which `interleave` makes; else it gets the control."""
     PAUSED = "paused"
     """It takes part and gets the control for now."""
     ROLLED_BACK = "rolled-back"
@@ -63,6 +66,8 @@ class Placement:
     """Probability with which an enrolled unit was given this variant."""
     exposed: bool = False
     """Whether an exposure is to be logged."""
+    merging: Merging | None = None
+    """How two rankings become one list; `None` but of an experiment that interleaves."""
 
 
 class Assignment(NamedTuple):
@@ -147,7 +152,7 @@ class Assignment(NamedTuple):
             return None
         from promptarena.definitions.events import Exposure
 
-        known = {name: value for name, value in (attributes or {}).items() if _can_be_logged(value)}
+        known = loggable(attributes or {})
         segments = {name: as_text(known[name]) for name in placement.segments if name in known}
         return Exposure(
             ts=ts,
@@ -163,6 +168,11 @@ class Assignment(NamedTuple):
             segments={name: text for name, text in segments.items() if text is not None},
             request_id=request_id,
         )
+
+
+def loggable(attributes: Mapping[str, object]) -> dict[str, Scalar]:
+    """Those attributes that an event can hold."""
+    return {name: value for name, value in attributes.items() if _can_be_logged(value)}
 
 
 def _can_be_logged(value: object) -> TypeGuard[Scalar]:

@@ -33,16 +33,19 @@ def readout(
     A look that was taken is recorded and never changes; events that come later are counted, not let in.
     """
     from promptarena.cli.registry_access import opened_registry, registry_file
-    from promptarena.cli.rendering import refuse_overwriting, render_readout
+    from promptarena.cli.rendering import refuse_overwriting, render_interleaving, render_readout
     from promptarena.definitions.clock import SystemClock
     from promptarena.definitions.project import find_project
+    from promptarena.definitions.readout import Readout
     from promptarena.errors import UsageError
-    from promptarena.rollout.experiment_readout import read_and_record
+    from promptarena.rollout.interleaved_readout import read_started
 
     with opened_registry() as registry:
         if registry is None:
             raise UsageError("Nothing was ever started here.", hint="Begin with `arena start FILE`.")
         reader = log_to_read(log)
         refuse_overwriting(html, markdown, [find_project(Path.cwd()), registry_file(), reader.folder.root])
-        found = read_and_record(registry, reader, experiment, SystemClock().now())
-    raise typer.Exit(render_readout(found, as_json=as_json, html=html, markdown=markdown, check=check))
+        found = read_started(registry, reader, experiment, SystemClock().now())
+    if isinstance(found, Readout):
+        raise typer.Exit(render_readout(found, as_json=as_json, html=html, markdown=markdown, check=check))
+    raise typer.Exit(render_interleaving(found, as_json=as_json, html=html, markdown=markdown, check=check))

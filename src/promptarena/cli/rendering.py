@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from promptarena.analysis.plan import Plan
     from promptarena.definitions.calibration_readout import CalibrationReadout
     from promptarena.definitions.duel_readout import DuelReadout
+    from promptarena.definitions.interleaving_readout import InterleavingReadout
     from promptarena.definitions.off_policy_readout import OffPolicyReadout
     from promptarena.definitions.readout import Readout
     from promptarena.definitions.simulated import Simulation
@@ -25,6 +26,7 @@ __all__ = [
     "refuse_overwriting",
     "render_calibration",
     "render_duel",
+    "render_interleaving",
     "render_off_policy",
     "render_plan",
     "render_readout",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 _VERDICT_STATUS: Final = {"ship": 0, "harmful": 1, "hold": 1, "continue": 3, "invalid": 4}
+_PREFERENCE_STATUS: Final = {"preferred": 0, "not preferred": 1, "undecided": 3, "invalid": 4}
 _GATE_STATUS: Final = {"pass": 0, "fail": 1, "inconclusive": 3, "invalid": 4}
 
 
@@ -76,6 +79,14 @@ def render_readout(
     """Render a readout; with `check` its verdict is the exit status."""
     _render(readout, as_json=as_json, html=html, markdown=markdown)
     return _VERDICT_STATUS[readout.verdict.status] if check else 0
+
+
+def render_interleaving(
+    found: InterleavingReadout, *, as_json: bool, html: Path | None, markdown: Path | None, check: bool
+) -> int:
+    """Render the readout of interleaved lists; with `check` its preference is the exit status."""
+    _render(found, as_json=as_json, html=html, markdown=markdown)
+    return _PREFERENCE_STATUS[found.status] if check else 0
 
 
 def render_duel(duel: DuelReadout, *, as_json: bool, html: Path | None, markdown: Path | None) -> int:

@@ -70,7 +70,10 @@ class Exposure(_Fact, frozen=True, kw_only=True, tag="exposure"):
     """Values of the experiment's segments, as they were then."""
     request_id: Name | None = None
     slots: dict[str, str] | None = None
-    """Item to variant; interleaving only."""
+    """Item to variant in the order shown; interleaving only."""
+    rankings: dict[str, list[str]] | None = None
+    """Variant to the top of its ranking, from which the list was merged; interleaving only. Without it nobody
+    could tell what the coin might have done."""
 
 
 class Generation(_Fact, frozen=True, kw_only=True, tag="generation"):

@@ -60,7 +60,7 @@ def _estimates(readout: OffPolicyReadout) -> Section:
     columns = (
         Column("Method"),
         Column(readout.reward, numeric=True),
-        Column("Against the one that ran", numeric=True),
+        Column("Difference", numeric=True),
     )
     rows: list[tuple[Cell, ...]] = [
         (
@@ -74,7 +74,10 @@ def _estimates(readout: OffPolicyReadout) -> Section:
         key="estimates",
         title="Estimates",
         table=Table(columns, tuple(rows)),
-        notes=("Differences are on the same rounds. The reward model's own error is in no interval.",),
+        notes=(
+            "Differences are from the policy that ran, on the same rounds. The reward model's own error is in"
+            " no interval.",
+        ),
     )
 
 

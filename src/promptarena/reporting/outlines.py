@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from promptarena.definitions.calibration_readout import CalibrationReadout
 from promptarena.definitions.duel_readout import DuelReadout
+from promptarena.definitions.interleaving_readout import InterleavingReadout
 from promptarena.definitions.off_policy_readout import OffPolicyReadout
 from promptarena.definitions.readout import Readout
 from promptarena.definitions.simulated import Simulation
@@ -13,6 +14,7 @@ from promptarena.reporting.calibration_outline import outline_calibration
 from promptarena.reporting.charts import Chart
 from promptarena.reporting.duel_charts import duel_charts
 from promptarena.reporting.duel_outline import outline_duel
+from promptarena.reporting.interleaving_outline import outline_interleaving
 from promptarena.reporting.off_policy_outline import outline_off_policy
 from promptarena.reporting.outline import Outline
 from promptarena.reporting.plan_outline import outline_plan
@@ -25,7 +27,9 @@ if TYPE_CHECKING:  # a plan's module brings numpy and scipy, which a readout's t
 
 __all__ = ["Report", "charts", "outline"]
 
-Report: TypeAlias = "Readout | DuelReadout | CalibrationReadout | OffPolicyReadout | Simulation | Plan"
+Report: TypeAlias = (
+    "Readout | InterleavingReadout | DuelReadout | CalibrationReadout | OffPolicyReadout | Simulation | Plan"
+)
 
 
 def outline(report: Report) -> Outline:
@@ -34,6 +38,8 @@ def outline(report: Report) -> Outline:
         return outline_readout(report)
     if isinstance(report, DuelReadout):
         return outline_duel(report)
+    if isinstance(report, InterleavingReadout):
+        return outline_interleaving(report)
     if isinstance(report, OffPolicyReadout):
         return outline_off_policy(report)
     if isinstance(report, CalibrationReadout):

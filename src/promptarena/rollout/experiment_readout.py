@@ -8,6 +8,7 @@ from typing import Any
 
 from promptarena.analysis.log_readout import read_experiment
 from promptarena.definitions.readout import Readout, TakenLook
+from promptarena.errors import UsageError
 from promptarena.rollout.lifecycle import definition_of, known_standing
 from promptarena.storage.event_log import LogReader
 from promptarena.storage.registry.records import LookRecord
@@ -29,12 +30,14 @@ def read_and_record(registry: Registry, log: LogReader, name: str, as_of: dateti
         as_of: the moment of this readout.
 
     Raises:
-        UsageError: it was never started.
+        UsageError: it was never started, or interleaves.
         StorageError: the registry or the log cannot be read, or a look cannot be recorded.
         DataError: the log holds what cannot be read.
     """
     standing = known_standing(registry, name)
     definition = definition_of(standing)
+    if definition.interleave is not None:
+        raise UsageError(f"`{name}` interleaves: its lists have a preference, and no verdict.")
     weights = {record.epoch: record.weights for record in registry.allocations(name)}
     started = registry.history(name)[0].at
     while True:

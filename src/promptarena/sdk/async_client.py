@@ -13,10 +13,10 @@ the pin of a unit that meets a bandit) a thread waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from promptarena.assignment.assigned import Assignment
 from promptarena.definitions.clock import Clock
@@ -28,6 +28,10 @@ from promptarena.sdk.details import CallDetails, MeasurementDetails
 from promptarena.sdk.event_queue import QueueLimits
 from promptarena.sdk.local import open_local
 from promptarena.sdk.request_assignment import RequestAssignment
+from promptarena.sdk.shown_list import ShownList
+
+if TYPE_CHECKING:
+    from promptarena.definitions.variant import Settings
 
 __all__ = ["AsyncArena"]
 
@@ -74,6 +78,24 @@ class AsyncArena:
         if exposure is not None:
             await self._put(exposure)
         return assignment
+
+    async def interleave(
+        self,
+        feature: str,
+        rank: Callable[[Settings], Awaitable[Sequence[str]]],
+        units: Mapping[str, str] | None = None,
+        attributes: Mapping[str, object] | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> ShownList:
+        """As `Arena.interleave`; both rankings are awaited side by side."""
+        assignment = await self.assign(feature, units, attributes, request_id=request_id)
+        settings = self._core.rankers(assignment)
+        ranked = await asyncio.gather(*(rank(each) for each in settings.values()))
+        shown, exposure = self._core.merge(assignment, dict(zip(settings, ranked, strict=True)))
+        if exposure is not None:
+            await self._put(exposure)
+        return shown
 
     async def peek(
         self,

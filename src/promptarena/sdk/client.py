@@ -11,10 +11,10 @@ One Arena a process, shared by its threads. `AsyncArena` has the same names, to 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from promptarena.assignment.assigned import Assignment
 from promptarena.definitions.clock import Clock
@@ -26,6 +26,10 @@ from promptarena.sdk.details import CallDetails, MeasurementDetails
 from promptarena.sdk.event_queue import QueueLimits
 from promptarena.sdk.local import open_local
 from promptarena.sdk.request_assignment import RequestAssignment
+from promptarena.sdk.shown_list import ShownList
+
+if TYPE_CHECKING:
+    from promptarena.definitions.variant import Settings
 
 __all__ = ["Arena"]
 
@@ -95,6 +99,38 @@ class Arena:
         if exposure is not None:
             self._core.queue.put(exposure)
         return assignment
+
+    def interleave(
+        self,
+        feature: str,
+        rank: Callable[[Settings], Sequence[str]],
+        units: Mapping[str, str] | None = None,
+        attributes: Mapping[str, object] | None = None,
+        *,
+        request_id: str | None = None,
+    ) -> ShownList:
+        """The list to show for this request; of an experiment that interleaves, both rankers' items in one.
+
+        Its exposure, with whose item each is, is queued before this returns. A click is
+        `measure("click", True, request=shown, item=...)`.
+
+        Args:
+            feature: its name in arena.yaml.
+            rank: gives the ids of items, best first, by the settings that it is called with: twice where
+                lists are merged, else once. What it raises goes on its way, and no list is logged.
+            units: ids by kind; what is not known is left out.
+            attributes: of the request, for eligibility, and for what lists have in common (the query).
+            request_id: the application's own key of this request; the same one gets the same list.
+
+        Raises:
+            UsageError: there is no such feature, or an item is no text.
+        """
+        assignment = self.assign(feature, units, attributes, request_id=request_id)
+        settings = self._core.rankers(assignment)
+        shown, exposure = self._core.merge(assignment, {name: rank(each) for name, each in settings.items()})
+        if exposure is not None:
+            self._core.queue.put(exposure)
+        return shown
 
     def peek(
         self,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from promptarena.assignment.assigned import Assignment
+from promptarena.assignment.assigned import Assignment, loggable
+from promptarena.assignment.merging import merge, merged_exposure
 from promptarena.definitions.clock import Clock
 from promptarena.definitions.event_id import new_event_id
 from promptarena.definitions.events import Event, Exposure, Generation, Measurement
@@ -19,10 +20,16 @@ from promptarena.sdk.event_queue import EventQueue, QueueState
 from promptarena.sdk.live_configuration import ConfigurationState, LiveConfiguration
 from promptarena.sdk.recording import Source, content_of, generation, measurement, size_of
 from promptarena.sdk.request_assignment import RequestAssignment
+from promptarena.sdk.shown_list import ShownList
 
-__all__ = ["NOTHING", "Core", "Health", "Observed", "Price"]
+if TYPE_CHECKING:
+    from promptarena.definitions.variant import Settings
+
+__all__ = ["ALONE", "NOTHING", "Core", "Health", "Observed", "Price"]
 
 Price: TypeAlias = Callable[[ResponseFacts], float | None]
+ALONE: Final = "alone"
+"""The name of the one ranking of a request whose list is not merged."""
 NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
@@ -99,6 +106,24 @@ class Core:
         assigned = self.live.router.assign(feature, given, known)
         return RequestAssignment(assigned, key, now, given, known), assigned.exposure(now, known, key)
 
+    def rankers(self, assignment: RequestAssignment) -> dict[str, Settings]:
+        """The settings to rank by: two where lists are merged."""
+        if (merging := assignment.assigned.placement.merging) is not None:
+            return dict(merging.settings)
+        return {ALONE: assignment.settings}
+
+    def merge(
+        self, assignment: RequestAssignment, rankings: Mapping[str, Sequence[str]]
+    ) -> tuple[ShownList, Exposure | None]:
+        """The list of a request, and the exposure to queue before it is shown."""
+        placement, unit_id = assignment.assigned
+        if placement.merging is None or unit_id is None:
+            return ShownList(tuple(rankings[ALONE]), assignment, None), None
+        merged = merge(placement, unit_id, rankings)
+        known = loggable(assignment.attributes)
+        exposure = merged_exposure(placement, unit_id, merged, assignment.at, known, assignment.request_id)
+        return ShownList(tuple(merged.slots), assignment, dict(merged.slots)), exposure
+
     def peek(
         self, feature: str, units: Mapping[str, str] | None, attributes: Mapping[str, object] | None
     ) -> Assignment:
@@ -167,7 +192,7 @@ class Core:
         name: str,
         value: float | bool | None,
         *,
-        request: str | RequestAssignment | None = None,
+        request: str | RequestAssignment | ShownList | None = None,
         conversation: str | None = None,
         session: str | None = None,
         user: str | None = None,
@@ -180,6 +205,8 @@ class Core:
         evaluator_hash: str | None = None,
         rationale: str | None = None,
         sampling_probability: float | None = None,
+        item: str | None = None,
+        position: int | None = None,
     ) -> Measurement:
         """The event of a value observed."""
         if key is not None and ts is None:
@@ -191,7 +218,7 @@ class Core:
             name,
             value,
             {
-                "request": request.request_id if isinstance(request, RequestAssignment) else request,
+                "request": request if request is None or isinstance(request, str) else request.request_id,
                 "conversation": conversation,
                 "session": session,
                 "user": user,
@@ -206,6 +233,8 @@ class Core:
                 "evaluator_hash": evaluator_hash,
                 "rationale": rationale,
                 "sampling_probability": sampling_probability,
+                "item": item,
+                "position": position,
             },
         )
 

@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 
 from promptarena.sdk.recording import Source
 from promptarena.sdk.request_assignment import RequestAssignment
+from promptarena.sdk.shown_list import ShownList
 
 __all__ = ["CallDetails", "MeasurementDetails"]
 
@@ -33,8 +34,8 @@ class CallDetails(TypedDict, total=False):
 class MeasurementDetails(TypedDict, total=False):
     """Of a measurement. Its target is exactly one of request, conversation, session, user and `target`."""
 
-    request: str | RequestAssignment
-    """A request's key, or its assignment."""
+    request: str | RequestAssignment | ShownList
+    """A request's key, or its assignment, or the list that it was shown."""
     conversation: str
     session: str
     user: str
@@ -51,3 +52,7 @@ class MeasurementDetails(TypedDict, total=False):
     evaluator_hash: str
     rationale: str
     sampling_probability: float
+    item: str
+    """Of a list that was shown: the item that it is about."""
+    position: int
+    """Where that item stood, from 0."""
