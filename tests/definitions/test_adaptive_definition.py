@@ -100,6 +100,7 @@ def test_two_rankers_are_interleaved(file: Path) -> None:
         ("allocation: {bandit: thompson, delay: 3h}", "7:39 (allocation.delay)", "longer than the window"),
         ("allocation: thompson\ndesign: {looks: [0.5, 1]}", "8:17 (design.looks)", "there are no looks"),
         ("allocation: thompson\ndesign: {spending: pocock}", "8:20 (design.spending)", "there are no looks"),
+        ("allocation: thompson\ndesign: {burn_in: 1d}", "8:19 (design.burn_in)", "means nothing here"),
         ("interleave: draft", "7:13 (interleave)", "`team-draft`, `balanced`"),
         ("interleave: {slots: 1}", "7:21 (interleave.slots)", "at least 2"),
         ("interleave: {slots: 5}\nallocation: thompson", "8:1 (allocation)", "nothing to allocate"),
@@ -119,6 +120,7 @@ def test_a_mistake_is_one_problem_with_its_place(file: Path, more: str, place: s
     [
         ("allocation: thompson", ("primary: ok", "primary: spend"), "6:10 (primary)", "is a ratio"),
         ("allocation: thompson", ("control: {}", "control: {weight: 40%}"), "4:30", "Leave every `weight` out"),
+        ("allocation: thompson", ("{rate: ok, ", "{mean: score, audited_by: label, "), "6:10 (primary)", "audited"),
         ("interleave: balanced", ("unit: request", "unit: user"), "3:7 (unit)", "request by request"),
         ("interleave: balanced", ("control: {}", "control: {}, b: {top_p: 0.1}"), "4:1 (variants)", "found 3"),
         ("interleave: balanced", ("primary: ok", "primary: spend"), "6:10 (primary)", "{rate: click}"),

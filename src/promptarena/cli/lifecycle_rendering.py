@@ -82,6 +82,9 @@ def render_statuses(found: Sequence[ExperimentStatus], *, as_json: bool) -> None
         beside = f", {status.slot * 100:g}% of its units" if status.slot < 1 else ""
         typer.echo(f"{status.experiment}: {word}; {_place(status.stage, status.traffic)}")
         typer.echo(f"    on {status.feature}{beside}; since {_moment(status.since)} by {status.actor}")
+        if status.epoch:
+            weights = ", ".join(f"{name} {weight * 100:.4g}%" for name, weight in status.weights.items())
+            typer.echo(f"    weights: {weights}, in epoch {status.epoch}")
         typer.echo(f"    next: {status.next}")
 
 

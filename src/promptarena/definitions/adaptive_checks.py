@@ -17,7 +17,7 @@ __all__ = ["check_bandit", "check_interleaving"]
 
 Find = Callable[[str], Metric | None]
 
-_OF_LOOKS: Final = ("looks", "spending", "gamma", "critical_z")
+_OF_LOOKS: Final = ("looks", "spending", "gamma", "critical_z", "futility", "burn_in")
 
 
 def check_bandit(
@@ -46,6 +46,7 @@ def check_bandit(
                 f"{listed(FOLLOWED)}.",
                 "primary",
             )
+    _refuse_audits(written, bandit, find, mistakes)
     reward = find(bandit.reward or written.primary.metric) if not mistakes.broken("primary") else None
     window = reward and (reward.window or default_window(written.unit or "user"))
     if bandit.delay is not None and window and bandit.delay > window:
@@ -89,6 +90,19 @@ def _check_reward(name: str, find: Find, accepted: Iterable[str], mistakes: Mist
         mistakes.unknown("metric", name, accepted, *at)
     elif metric is not None and metric.kind not in FOLLOWED:
         mistakes.add(f"`{name}` is a {metric.kind}; a reward is one number a unit: {listed(FOLLOWED)}.", *at)
+
+
+def _refuse_audits(written: ExperimentFile, bandit: Bandit, find: Find, mistakes: Mistakes) -> None:
+    """Labels correct a judge's mean with fixed weights; under weights that move nothing is known of it."""
+    places: list[tuple[str, tuple[str | int, ...]]] = []
+    if not mistakes.broken("primary"):
+        places.append((written.primary.metric, ("primary",)))
+    places += [(rail.metric, ("guardrails", i)) for i, rail in enumerate(written.guardrails)]
+    if bandit.reward is not None:
+        places.append((bandit.reward, ("allocation", "reward")))
+    for name, at in places:
+        if (metric := find(name)) is not None and metric.audited_by is not None:
+            mistakes.add(f"`{name}` is audited by labels, which goes with fixed weights only.", *at)
 
 
 def _check_credit(written: ExperimentFile, find: Find, mistakes: Mistakes) -> None:
