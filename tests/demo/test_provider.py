@@ -125,6 +125,23 @@ def test_failures_come_by_the_seed_and_a_repetition_may_succeed() -> None:
         assert provider.answered[500] > 0
 
 
+def test_a_client_that_does_not_count_its_attempts_is_not_refused_for_ever() -> None:
+    body = json.dumps({"model": "sim-small", "messages": _ASKED}).encode()
+    with SimulatedProvider(seed=5, pace=0, failures=60) as provider:
+        statuses = []
+        for number in range(20):
+            sent = body[:-1] + b', "user": "u-%d"}' % number
+            while True:
+                connection = http.client.HTTPConnection(urlsplit(provider.base_url).netloc, timeout=5)
+                connection.request("POST", "/v1/chat/completions", sent)
+                statuses.append(connection.getresponse().status)
+                connection.close()
+                if statuses[-1] == 200:
+                    break
+    assert statuses.count(200) == 20
+    assert len(statuses) > 20
+
+
 def _outcome(client: openai.OpenAI, number: int) -> str:
     try:
         client.chat.completions.create(model="sim-small", messages=_ASKED, user=f"u-{number}")

@@ -6,7 +6,7 @@
 
 It has chat completions, streamed ones included, and the list of models; it fails now and then with 429 and
 500. What it answers is decided by the seed, the request and the number of its repetition (which the `openai`
-package sends): not by time, order or chance. See `bot`.
+package sends; of other clients it is counted): not by time, order or chance. See `bot`.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ class SimulatedProvider:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
+        self._refused: Counter[bytes] = Counter()
+        """How often a request of this content was."""
         self.answered: Counter[int] = Counter()
         """How many requests had which status."""
 
@@ -143,11 +145,14 @@ class SimulatedProvider:
 
     async def _complete(self, request: Request) -> Answer:
         body = checked_request(request.body)
-        repeated = request.headers.get("x-stainless-retry-count", "0")
-        attempt = int(repeated) if repeated.isdigit() else 0
+        digest = hashlib.sha256(request.body).digest()
+        said = request.headers.get("x-stainless-retry-count", "")
+        # Of a client that does not say which attempt it is, what was refused is counted.
+        attempt = int(said) if said.isdigit() else self._refused[digest]
         reply = answer(body, self._seed, attempt=attempt, failures=self._failures)
         if isinstance(reply, Failure):
             status = reply.status
+            self._refused[digest] = attempt + 1
             return Answer(status, error_body(status, _SAID[status]), _RETRY_AFTER)
         name = hashlib.sha256(b"%d %b" % (attempt, request.body)).hexdigest()[:24]
         if body.get("stream") is True:

@@ -191,7 +191,7 @@ def test_a_rationale_is_kept_and_cut_where_it_is_endless() -> None:
 def test_a_call_that_failed_is_unscored_on_all_its_axes() -> None:
     prepared = judge(rubric=RUBRIC)
     [asked] = calls_of(prepared.score_calls(CASE, answer("control", "a")))
-    assert prepared.failed(asked, "no answer").unscored == dict.fromkeys(RUBRIC, "no answer")
+    assert prepared.failed(asked, "429").unscored == dict.fromkeys(RUBRIC, "no answer: 429")
 
 
 def test_texts_beyond_all_measure_are_not_sent_and_counted() -> None:

@@ -80,6 +80,18 @@ def test_what_could_not_be_read_is_counted_by_reason_and_no_loss() -> None:
     assert conduct.notes == ("4 of 8 judgments are unscored, never 0: no JSON object in the answer (4)",)
 
 
+def test_failed_calls_are_one_reason_whatever_their_providers_said() -> None:
+    prepared = judge()
+    tally = prepared.tally(cases_of(3), VARIANTS)
+    for case in cases_of(3):
+        asked = prepared.pair_calls(
+            JudgedCase(id=case, input="q"), answer("control", "a"), answer("treatment", "b")
+        )
+        for one in calls_of(asked):
+            tally.add(prepared.failed(one, f"500: request {case} {one.seal}"))
+    assert tally.conduct().unscored == {"no answer": 6}
+
+
 def test_of_the_same_subject_the_last_judgment_counts() -> None:
     prepared = judge()
     tally = judged(prepared, lambda _: None, count=2)

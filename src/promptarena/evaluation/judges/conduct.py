@@ -11,7 +11,7 @@ from promptarena.definitions.judge import JudgeEntry, Scoring
 from promptarena.definitions.judge_conduct import JudgeConduct, MemberConduct
 from promptarena.evaluation.judges.model_family import self_preference
 from promptarena.evaluation.judges.panel_votes import decided_verdict
-from promptarena.evaluation.judges.questions import ABSTAINED
+from promptarena.evaluation.judges.questions import ABSTAINED, NO_ANSWER
 
 __all__ = ["Gathered", "Votes", "conduct_of", "member_names"]
 
@@ -48,7 +48,8 @@ class Gathered:
         if reason is None:
             self.reasons.pop(key, None)
         else:
-            self.reasons[key] = reason
+            # Failed calls are one reason: what providers say of them differs from call to call.
+            self.reasons[key] = NO_ANSWER if reason.startswith(NO_ANSWER) else reason
 
 
 def member_names(judge: JudgeEntry) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ from promptarena.evaluation.judges.judgment import (
 from promptarena.evaluation.judges.measurements import measurements
 from promptarena.evaluation.judges.pairwise import PairwiseQuestion
 from promptarena.evaluation.judges.panel_votes import decided_verdict
-from promptarena.evaluation.judges.questions import Question, Read, documents_of, message
+from promptarena.evaluation.judges.questions import NO_ANSWER, Question, Read, documents_of, message
 from promptarena.evaluation.judges.reply import Reply, UnreadableError, own_reply, reply_format
 from promptarena.evaluation.judges.rubric_scores import RubricQuestion
 from promptarena.evaluation.judges.statements import StatementQuestion
@@ -121,7 +121,7 @@ class PreparedJudge:
             reply = own_reply(completion, asked.seal)
             read = question.read(reply.value, asked.documents)
         except UnreadableError as error:
-            return self.failed(asked, str(error))
+            return self._unscored(asked, str(error))
         weighted = self._weighted(read, reply, completion)
         return Judgment(
             subject=asked.subject,
@@ -133,7 +133,10 @@ class PreparedJudge:
         )
 
     def failed(self, asked: JudgeCall, reason: str) -> Judgment:
-        """The judgment of a call that got no completion, or no readable one: unscored for this reason."""
+        """The judgment of a call that got no completion: unscored, counted as such whatever the reason."""
+        return self._unscored(asked, f"{NO_ANSWER}: {reason}")
+
+    def _unscored(self, asked: JudgeCall, reason: str) -> Judgment:
         names = [axis.name for axis in self._questions[asked.subject.task].axes]
         return Judgment(
             subject=asked.subject, unscored=dict.fromkeys(names, reason), suspected=asked.suspected

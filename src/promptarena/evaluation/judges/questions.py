@@ -12,9 +12,20 @@ from promptarena.evaluation.judges.judgment import Axis, JudgedAnswer, JudgedCas
 from promptarena.evaluation.judges.reply import UnreadableError, schema_of
 from promptarena.evaluation.judges.untrusted import block
 
-__all__ = ["ABSTAINED", "LONGEST_RATIONALE", "Passage", "Question", "Read", "message", "rationale_of"]
+__all__ = [
+    "ABSTAINED",
+    "LONGEST_RATIONALE",
+    "NO_ANSWER",
+    "Passage",
+    "Question",
+    "Read",
+    "message",
+    "rationale_of",
+]
 
 ABSTAINED: Final = "abstained"
+NO_ANSWER: Final = "no answer"
+"""How the reason begins where the call failed; what went wrong follows after a colon."""
 LONGEST_RATIONALE: Final = 4_000
 """Characters that are kept."""
 
