@@ -61,6 +61,15 @@ def test_what_was_said_goes_before_the_definition(tmp_path: Path) -> None:
     assert (rating.expected, rating.sd) == (2.0, 1.1)
 
 
+def test_a_guardrail_is_what_the_definition_expects_of_it(tmp_path: Path) -> None:
+    rails = "[{metric: rating, margin: 0.2, expected: 4, sd: 0.9}, {metric: spent, margin: 1, sd: 2}]"
+    found = _assumed(tmp_path, guardrails=rails)
+    assert (found["rating"].expected, found["rating"].sd, found["rating"].known) == (4.0, 0.9, True)
+    assert (found["spent"].expected, found["spent"].sd) == (4.0, 2.0)
+    part = _assumed(tmp_path, guardrails="[{metric: rating, margin: 5%, expected: 4}]")["rating"]
+    assert part.sd / 0.2 == pytest.approx(found["resolved"].sd / 0.1)
+
+
 def test_a_guardrails_margin_of_zero_has_any_spread(tmp_path: Path) -> None:
     assert _assumed(tmp_path, guardrails="[rating]")["rating"].sd == 1.0
 

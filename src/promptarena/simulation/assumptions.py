@@ -119,7 +119,7 @@ def assumptions(plan: AnalysisPlan, size: Plan, stated: Mapping[str, Stated]) ->
     hardness = found[metric.name].sd / distance
     for guardrail in plan.guardrails:
         metric = plan.metric(guardrail.metric)
-        said = stated.get(metric.name)
+        said = stated.get(metric.name) or _declared(metric, guardrail)
         if said is None:
             found[metric.name] = Assumed(metric, *_as_hard(metric, guardrail, hardness), known=False)
         else:
@@ -129,6 +129,15 @@ def assumptions(plan: AnalysisPlan, size: Plan, stated: Mapping[str, Stated]) ->
     if problems:
         raise UsageError(problems)
     return found
+
+
+def _declared(metric: Metric, guardrail: Guardrail) -> Stated | None:
+    """What the definition expects of a guardrail."""
+    if guardrail.expected is not None:
+        return Stated(guardrail.expected, guardrail.sd)
+    if guardrail.sd is not None and metric.kind is not MetricKind.RATE:
+        return Stated(_usual(metric, guardrail.sd), guardrail.sd)
+    return None
 
 
 def _assumed(metric: Metric, said: Stated, problems: list[Problem]) -> Assumed:
