@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from promptarena.analysis.plan import Plan, plan
@@ -11,6 +12,7 @@ from promptarena.analysis.plan_request import PlanRequest
 from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Guardrail, Primary, Spending, Test
 from promptarena.definitions.metric import Absence, Better, Metric, MetricKind
 from promptarena.definitions.quantities import Margin
+from promptarena.stats.prediction_powered import AuditMoments, prediction_powered_difference
 
 FIVE_POINTS = Margin(value=0.05)
 
@@ -121,7 +123,53 @@ def test_too_few_units_to_find_anything_is_said() -> None:
     assert nothing.mde is None
     assert nothing.expected_n is None
     assert nothing.max_information is None
-    assert nothing.notes == ("100 units cannot find any effect that a rate of 0.99 leaves room for.",)
+    assert nothing.notes[0] == "100 units cannot find any effect that a rate of 0.99 leaves room for."
+    assert nothing.power_curve == ()
+
+
+def test_a_plan_with_fewer_units_than_a_verdict_needs_says_so() -> None:
+    assert any("200 observed values a variant" in note for note in sized(mde=Margin(value=0.15)).notes)
+    assert not any("200 observed values" in note for note in sized().notes)
+
+
+def test_the_power_curve_goes_through_the_plan_and_grows() -> None:
+    for asked in (sized(), sized(looks=(0.25, 0.5, 0.75, 1.0)), sized(guardrails=2)):
+        power = [point.power for point in asked.power_curve]
+        assert power == sorted(power)
+        [planned] = [point for point in asked.power_curve if point.effect == asked.mde]
+        assert planned.power == pytest.approx(asked.power_each, abs=2e-3)
+    # A rate cannot rise beyond 1, so its curve ends before.
+    assert max(point.effect for point in sized(baseline=0.9, mde=Margin(value=0.06)).power_curve) < 0.1
+
+
+@pytest.mark.parametrize(("share", "correlation"), [(0.05, 0.7), (0.5, 0.0), (1.0, 0.9)])
+def test_labels_on_some_and_a_judge_on_all_need_fewer_labels(share: float, correlation: float) -> None:
+    powered = sized(labelled=share, judge_correlation=correlation)
+    factor = 1 - correlation**2 * (1 - share)
+    assert powered.labels == pytest.approx(2942 * factor, abs=2)
+    assert powered.total == pytest.approx(2942 * factor / share, abs=2 / share)
+    assert any("person's label" in note for note in powered.notes)
+    assert sized().labels is None
+
+
+def test_a_prediction_powered_difference_of_the_planned_size_has_the_planned_error() -> None:
+    # The estimator itself, on made-up labels and scores of the planned numbers, against what was planned for.
+    share, correlation, sd = 0.2, 0.8, 1.5
+    asked = PlanRequest(
+        kind=MetricKind.MEAN, sd=sd, mde=Margin(value=0.4), labelled=share, judge_correlation=correlation
+    )
+    planned = plan(asked)
+    assert planned.max_information is not None
+    rng, errors = np.random.default_rng(5), []
+    for _ in range(30):
+        arms = []
+        for units in planned.per_variant.values():
+            labels = math.ceil(units * share)
+            truth = sd * rng.standard_normal(units)
+            scores = correlation * truth + sd * math.sqrt(1 - correlation**2) * rng.standard_normal(units)
+            arms.append(AuditMoments.from_records(truth[:labels], scores[:labels], scores[labels:]))
+        errors.append(prediction_powered_difference(arms[0], arms[1]).standard_error)
+    assert np.mean(errors) == pytest.approx(1 / math.sqrt(planned.max_information), rel=0.03)
 
 
 def test_supplied_boundaries_are_told_their_real_alpha() -> None:

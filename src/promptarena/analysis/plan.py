@@ -9,12 +9,15 @@ from typing import Final
 
 from scipy.special import ndtri
 
+from promptarena.analysis.looks import MIN_OBSERVED
 from promptarena.analysis.plan_request import PlanRequest
 from promptarena.analysis.planned_comparison import PlannedComparison, PlannedStopping, planned_comparison
 from promptarena.analysis.planned_guardrail import GuardrailSize
 from promptarena.definitions.metric import MetricKind
+from promptarena.definitions.win_rate_plan import PowerPoint
 from promptarena.stats.anytime import AsymptoticSequence
 from promptarena.stats.power import shared_power, whole_weeks
+from promptarena.stats.spread import cuped_factor
 from promptarena.stats.stopping import Stopping
 
 __all__ = ["ExpectedN", "MdeRow", "Plan", "PlannedLook", "plan"]
@@ -22,6 +25,8 @@ __all__ = ["ExpectedN", "MdeRow", "Plan", "PlannedLook", "plan"]
 _WEEK: Final = 7
 _TABLE: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0)
 _NOTABLE: Final = 0.01
+_CURVE: Final = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0)
+"""True effects over the one that is looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +111,10 @@ class Plan:
     days: int | None
     """In whole weeks; `None` where no traffic is given."""
     mde_table: tuple[MdeRow, ...]
+    power_curve: tuple[PowerPoint, ...]
+    """Empty where `mde` is `None`."""
+    labels: int | None
+    """Units of `total` that people label; `None` where no judge stands in for them."""
     notes: tuple[str, ...]
 
 
@@ -154,6 +163,8 @@ def plan(request: PlanRequest) -> Plan:
         futility=request.futility.spending.value if request.futility else None,
         days=_days(request, total),
         mde_table=tuple(_mde_table(comparison, each, total)),
+        power_curve=tuple(_power_curve(comparison, distance, total)) if distance is not None else (),
+        labels=None if request.labelled is None else math.ceil(total * request.labelled - 1e-6),
         notes=tuple(_notes(comparison, distance, total, sizes, fixed * inflation)),
     )
 
@@ -212,6 +223,13 @@ def _mde_table(comparison: PlannedComparison, power: float, total: int) -> Itera
             yield MdeRow(n=units, mde=mde, relative=relative, days=_days(request, units))
 
 
+def _power_curve(comparison: PlannedComparison, distance: float, total: int) -> Iterator[PowerPoint]:
+    for share in _CURVE:
+        effect = share * distance
+        if comparison.has_room(effect):
+            yield PowerPoint(effect=effect, power=comparison.power(effect, total))
+
+
 def _notes(
     comparison: PlannedComparison,
     distance: float | None,
@@ -251,6 +269,19 @@ def _notes(
             "Under a bandit an always-valid sequence decides, and these units are those of one look at the"
             f" end: with equal weights it takes about {_price_of_always(request):.1f} times as many, and more"
             " where the weights have left a variant with few."
+        )
+    if request.labelled is not None:
+        alone = cuped_factor(request.judge_correlation) * (1 - request.labelled) + request.labelled
+        labels = math.ceil(total * request.labelled)
+        yield (
+            f"{labels:,} of {total:,} units need a person's label, drawn at random; a judge scores them all."
+            f" Labels alone would take {math.ceil(labels / alone):,} (prediction-powered inference)."
+        )
+    smallest = min(request.shares) * total
+    if smallest < MIN_OBSERVED:
+        yield (
+            f"A verdict needs {MIN_OBSERVED} observed values a variant; the smallest has"
+            f" {math.floor(smallest)} here, so its trial goes on until they are there."
         )
     yield from _calendar_notes(comparison, total)
 

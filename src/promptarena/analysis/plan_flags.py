@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from promptarena.analysis.plan_metric import KnownOfMetric, planned_metric
 from promptarena.analysis.plan_request import FLAGS, PlanRequest
 from promptarena.definitions.analysis_plan import Futility, Spending
 from promptarena.definitions.experiment import load_experiment
-from promptarena.definitions.metric import Better, MetricKind
+from promptarena.definitions.metric import Better
 from promptarena.definitions.quantities import Margin, parse_share
 from promptarena.errors import Location, Problem, UsageError
 
@@ -41,6 +42,13 @@ def request_from_flags(
     correlation: float = 0.0,
     rows_per_unit: float = 1.0,
     icc: float = 0.0,
+    kind: str | None = None,
+    parts: str | None = None,
+    quantile: float | None = None,
+    median: float | None = None,
+    density: float | None = None,
+    labelled: str | float | None = None,
+    judge_correlation: float = 0.0,
 ) -> PlanRequest:
     """Read what was written on the command line.
 
@@ -65,6 +73,13 @@ def request_from_flags(
         correlation: of a covariate with the metric.
         rows_per_unit: rows a unit, where `sd` or `baseline` is that of a row.
         icc: their intracluster correlation.
+        kind: one of `MetricKind`; else what the other flags imply.
+        parts: of a ratio: `mean,sd,mean,sd,correlation` of numerator and denominator.
+        quantile: which one.
+        median: of lognormal values whose quantile is `baseline`.
+        density: of the values at the quantile, in place of a median.
+        labelled: the share of units that people label, where a judge scores all: `5%`.
+        judge_correlation: of its scores with the labels.
 
     Raises:
         UsageError: something that cannot be read, or does not fit.
@@ -89,14 +104,26 @@ def request_from_flags(
     giving_up = read("futility", futility, _spending)
     daily = read("daily_units", daily_units, lambda text: numbers(str(text)))
     side = read("better", better, _better)
+    ratio = read("parts", parts, numbers)
+    share = read("labelled", labelled, _share)
+    known = KnownOfMetric(
+        kind=kind,
+        baseline=baseline,
+        sd=sd,
+        parts=ratio,
+        quantile=quantile,
+        median=median,
+        density=density,
+    )
+    metric = planned_metric(known, problems)
     counted = variants or (len(shares[1]) if shares else 2)
     if problems or family is None or side is None or fractions is None:
         raise UsageError(problems)
     return PlanRequest(
-        kind=MetricKind.RATE if sd is None else MetricKind.MEAN,
+        kind=metric.kind,
         better=side,
-        baseline=baseline,
-        sd=sd,
+        baseline=metric.baseline,
+        sd=metric.sd,
         mde=size[0] if size else None,
         falls=size[1] if size else False,
         margin=limit,
@@ -115,6 +142,8 @@ def request_from_flags(
         correlation=correlation,
         rows_per_unit=rows_per_unit,
         icc=icc,
+        labelled=share,
+        judge_correlation=judge_correlation,
     )
 
 
@@ -201,6 +230,11 @@ def _looks(text: str) -> tuple[float, ...]:
         raise ValueError(
             f"{text!r} is not a list of looks: write fractions such as 0.25,0.5,0.75,1, or how many"
         ) from None
+
+
+def _share(written: object) -> float:
+    text = str(written).strip()
+    return parse_share(text if text.endswith("%") else float(text))
 
 
 def _allocation(text: str) -> tuple[tuple[str, ...] | None, tuple[float, ...]]:

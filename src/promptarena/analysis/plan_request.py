@@ -19,6 +19,7 @@ DEFAULT_VARIANTS: Final = ("control", "treatment")
 FLAGS: Final[Mapping[str, str]] = {
     "baseline": "--baseline",
     "sd": "--sd",
+    "parts": "--parts",
     "mde": "--mde",
     "units": "--units",
     "margin": "--margin",
@@ -37,6 +38,8 @@ FLAGS: Final[Mapping[str, str]] = {
     "correlation": "--correlation",
     "rows_per_unit": "--rows-per-unit",
     "icc": "--icc",
+    "labelled": "--labelled",
+    "judge_correlation": "--judge-correlation",
 }
 _FIELDS: Final[Mapping[str, str]] = {
     "baseline": "design.expected",
@@ -108,11 +111,17 @@ class PlanRequest:
     """Intracluster correlation of those rows."""
     adaptive: bool = False
     """Whether the weights are to follow the outcomes, so that an always-valid sequence decides."""
+    labelled: float | None = None
+    """The share of units with a person's label, where a judge scores all: the metric is then estimated from
+    both (prediction-powered); `None`: every unit has its value."""
+    judge_correlation: float = 0.0
+    """Of the judge's score with the label."""
     names: Mapping[str, str] = field(default_factory=lambda: FLAGS, repr=False)
     """What the user calls each field, for messages."""
 
     def __post_init__(self) -> None:
-        if problems := [*_metric_problems(self), *_error_problems(self), *_traffic_problems(self)]:
+        checks = (_metric_problems, _error_problems, _traffic_problems, _variance_problems)
+        if problems := [problem for check in checks for problem in check(self)]:
             raise UsageError(problems)
 
     @property
@@ -306,10 +315,30 @@ def _traffic_problems(request: PlanRequest) -> Iterator[Problem]:
             "the units of a day are one positive number, or seven, one a day of the week",
             "Such as 500, or 500,500,500,500,500,200,100.",
         )
+
+
+def _variance_problems(request: PlanRequest) -> Iterator[Problem]:
+    problem = _teller(request)
     if not -1 < request.correlation < 1:
         yield problem("correlation", f"lies strictly between -1 and 1; found {request.correlation:g}")
     if not 1 <= request.rows_per_unit < math.inf:
         yield problem("rows_per_unit", f"a unit has 1 row or more; found {request.rows_per_unit:g}")
+    if request.labelled is not None and not 0 < request.labelled <= 1:
+        yield problem(
+            "labelled",
+            f"the share of units with a label lies above 0 and is at most 1; found {request.labelled:g}",
+            "Write 5% or 0.05.",
+        )
+    if not -1 < request.judge_correlation < 1:
+        yield problem(
+            "judge_correlation", f"lies strictly between -1 and 1; found {request.judge_correlation:g}"
+        )
+    if request.judge_correlation and request.labelled is None:
+        yield problem(
+            "judge_correlation",
+            "a judge's scores help where only some units have a label",
+            f"Say how many with {request.called('labelled')}.",
+        )
     if not 0 <= request.icc <= 1:
         yield problem("icc", f"an intracluster correlation lies between 0 and 1; found {request.icc:g}")
 

@@ -12,7 +12,14 @@ from promptarena.stats.futility import futility_boundary
 from promptarena.stats.group_sequential import Boundary, spending_boundary, supplied_boundary
 from promptarena.stats.power import achieved_power, detectable_effect, price_of_looks, units_needed
 from promptarena.stats.spending import SpendingFunction
-from promptarena.stats.spread import Spread, clustered_factor, cuped_factor, mean_spread, rate_spread
+from promptarena.stats.spread import (
+    Spread,
+    clustered_factor,
+    cuped_factor,
+    mean_spread,
+    prediction_powered_factor,
+    rate_spread,
+)
 from promptarena.stats.stopping import Stopping, drift_for_power, stopping_probabilities
 
 __all__ = ["PlannedComparison", "planned_comparison"]
@@ -73,6 +80,10 @@ class PlannedComparison:
             futility=self.futility,
         )
 
+    def has_room(self, distance: float) -> bool:
+        """Whether the metric can be so far from the null hypothesis: a rate ends at 0 and 1."""
+        return distance < self._most() * (1 - 1e-9)
+
     def stopping(self, power: float) -> PlannedStopping:
         """Where the trial stops, without effect and with the one that it finds with this power."""
         if self.futility is None or len(self.boundary.fractions) == 1:
@@ -108,7 +119,12 @@ class PlannedComparison:
 
     def _factor(self) -> float:
         request = self.request
-        return cuped_factor(request.correlation) * clustered_factor(request.rows_per_unit, request.icc)
+        factor = cuped_factor(request.correlation) * clustered_factor(request.rows_per_unit, request.icc)
+        if request.labelled is None:
+            return factor
+        # What is left of the labels' variance, told of all units, of which only a share has one.
+        powered = prediction_powered_factor(request.judge_correlation, request.labelled)
+        return factor * powered / request.labelled
 
     def _sd(self) -> float:
         if self.request.kind is MetricKind.RATE:

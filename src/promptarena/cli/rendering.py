@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from promptarena.definitions.off_policy_readout import OffPolicyReadout
     from promptarena.definitions.readout import Readout
     from promptarena.definitions.simulated import Simulation
+    from promptarena.definitions.win_rate_plan import WinRatePlan
     from promptarena.reporting.outlines import Report
 
 __all__ = [
@@ -103,9 +104,9 @@ def render_calibration(
     return int(found.trust != "enable") if check else 0
 
 
-def render_plan(plan: Plan, *, as_json: bool) -> None:
+def render_plan(plan: Plan | WinRatePlan, *, as_json: bool, html: Path | None, markdown: Path | None) -> None:
     """Render a plan."""
-    _render(plan, as_json=as_json, html=None, markdown=None)
+    _render(plan, as_json=as_json, html=html, markdown=markdown)
 
 
 def render_simulation(

@@ -10,6 +10,7 @@ from promptarena.definitions.interleaving_readout import InterleavingReadout
 from promptarena.definitions.off_policy_readout import OffPolicyReadout
 from promptarena.definitions.readout import Readout
 from promptarena.definitions.simulated import Simulation
+from promptarena.definitions.win_rate_plan import WinRatePlan
 from promptarena.reporting.calibration_outline import outline_calibration
 from promptarena.reporting.charts import Chart
 from promptarena.reporting.duel_charts import duel_charts
@@ -17,7 +18,8 @@ from promptarena.reporting.duel_outline import outline_duel
 from promptarena.reporting.interleaving_outline import outline_interleaving
 from promptarena.reporting.off_policy_outline import outline_off_policy
 from promptarena.reporting.outline import Outline
-from promptarena.reporting.plan_outline import outline_plan
+from promptarena.reporting.plan_charts import plan_charts
+from promptarena.reporting.plan_outline import outline_plan, outline_win_rate_plan
 from promptarena.reporting.readout_charts import readout_charts
 from promptarena.reporting.readout_outline import outline_readout
 from promptarena.reporting.simulation_outline import outline_simulation
@@ -28,7 +30,8 @@ if TYPE_CHECKING:  # a plan's module brings numpy and scipy, which a readout's t
 __all__ = ["Report", "charts", "outline"]
 
 Report: TypeAlias = (
-    "Readout | InterleavingReadout | DuelReadout | CalibrationReadout | OffPolicyReadout | Simulation | Plan"
+    "Readout | InterleavingReadout | DuelReadout | CalibrationReadout | OffPolicyReadout | Simulation"
+    " | WinRatePlan | Plan"
 )
 
 
@@ -46,11 +49,13 @@ def outline(report: Report) -> Outline:
         return outline_calibration(report)
     if isinstance(report, Simulation):
         return outline_simulation(report)
+    if isinstance(report, WinRatePlan):
+        return outline_win_rate_plan(report)
     return outline_plan(report)
 
 
 def charts(report: Report) -> dict[str, Chart]:
-    """The charts of a report, by the key of the section they belong to; only readouts and duels have some.
+    """The charts of a report, by the key of the section they belong to; others than these three have none.
 
     Raises:
         MissingExtraError: altair is not installed.
@@ -59,4 +64,8 @@ def charts(report: Report) -> dict[str, Chart]:
         return readout_charts(report)
     if isinstance(report, DuelReadout):
         return duel_charts(report)
-    return {}
+    if isinstance(
+        report, InterleavingReadout | CalibrationReadout | OffPolicyReadout | Simulation | WinRatePlan
+    ):
+        return {}
+    return plan_charts(report)

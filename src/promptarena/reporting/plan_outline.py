@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from promptarena.definitions.win_rate_plan import WinRatePlan
 from promptarena.reporting.figures import NOT_KNOWN, Scale, count, digits, number, percent, written
 from promptarena.reporting.outline import Cell, Column, Outline, Section, Table, Tone
 
 if TYPE_CHECKING:  # only described here: whoever has a plan has paid for its import
     from promptarena.analysis.plan import Plan
 
-__all__ = ["outline_plan"]
+__all__ = ["outline_plan", "outline_win_rate_plan"]
 
 
 def outline_plan(plan: Plan) -> Outline:
@@ -20,6 +21,7 @@ def outline_plan(plan: Plan) -> Outline:
     sections = [
         _looks(plan),
         _detectable(plan),
+        _power_curve(plan),
         _price(plan),
         Section(key="notes", title="Notes", bullets=plan.notes) if plan.notes else None,
     ]
@@ -32,6 +34,32 @@ def outline_plan(plan: Plan) -> Outline:
         meaning=_meaning(plan),
         action=_action(plan),
         sections=tuple(section for section in sections if section is not None),
+    )
+
+
+def outline_win_rate_plan(plan: WinRatePlan) -> Outline:
+    """What a golden set can show."""
+    ties = f" with {percent(plan.ties, 0)} ties" if plan.ties else ""
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        ((percent(point.effect),), (percent(point.power),)) for point in plan.power_curve
+    )
+    table = Table((Column("True win rate", numeric=True), Column("Power", numeric=True)), rows)
+    meaning = "That many cases cannot show any win rate that ties leave room for."
+    if plan.win_rate is not None:
+        meaning = (
+            f"A treatment that wins {percent(plan.win_rate)} of the cases{ties} is shown to be better with a"
+            f" probability of {percent(plan.power, 0)}; an even one seems better or worse with one of"
+            f" {written(plan.alpha * 100)}%."
+        )
+    return Outline(
+        title="cases of a golden set",
+        kind="Duel plan",
+        status="plan",
+        tone=Tone.NEUTRAL if plan.win_rate is not None else Tone.WARNING,
+        headline=f"{count(plan.cases)} independent cases, {count(plan.verdicts)} verdicts of a judge",
+        meaning=meaning,
+        action="Judge every case in both orders; cases of one document or conversation count less than one.",
+        sections=(Section(key="power", title="Power by the true win rate", table=table),) if rows else (),
     )
 
 
@@ -119,6 +147,26 @@ def _detectable(plan: Plan) -> Section | None:
         title="What other numbers of units would find",
         table=Table(columns, rows),
         notes=(f"With the same looks, at a power of {percent(plan.power_each)} for the primary.",),
+    )
+
+
+def _power_curve(plan: Plan) -> Section | None:
+    if not plan.power_curve:
+        return None
+    scale = Scale.of_kind(plan.kind)
+    columns = (
+        Column("True margin" if plan.non_inferiority else "True effect", numeric=True),
+        Column("Power", numeric=True),
+    )
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        ((digits(point.effect * scale.factor, 3) + scale.difference_unit,), (percent(point.power),))
+        for point in plan.power_curve
+    )
+    return Section(
+        key="power",
+        title="Power, should the truth be another",
+        table=Table(columns, rows),
+        notes=("Of the primary alone, with this plan's units and looks.",),
     )
 
 

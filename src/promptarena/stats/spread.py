@@ -10,15 +10,19 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
+from scipy.special import ndtri
+
 __all__ = [
     "EQUAL_SHARES",
     "Spread",
     "clustered_factor",
     "cuped_factor",
+    "lognormal_density",
     "mean_spread",
     "prediction_powered_factor",
     "quantile_spread",
     "rate_spread",
+    "ratio_sd",
     "score_spread",
     "win_rate_spread",
 ]
@@ -89,6 +93,61 @@ def mean_spread(
         raise ValueError(f"standard deviations must be positive, not {sd} and {other}")
     spread = (control_scale * sd) ** 2 / shares[0] + other**2 / shares[1]
     return Spread(spread, spread)
+
+
+def ratio_sd(
+    mean_of: float, sd_of: float, mean_over: float, sd_over: float, correlation: float = 0.0
+) -> float:
+    """Of a ratio's linearised unit value (x - R y) / mean(y), R = mean(x) / mean(y): `sd` of `mean_spread`.
+
+    >>> round(ratio_sd(0.5, 0.4, 2.5, 1.0, 0.6), 4)
+    0.129
+
+    Args:
+        mean_of: of the numerator x, over units.
+        sd_of: likewise, 0 or more.
+        mean_over: of the denominator y; not 0.
+        sd_over: likewise, 0 or more.
+        correlation: of the two, in [-1, 1].
+
+    Source: Deng, Knoblich and Lu (2018), "Applying the delta method in metric analytics".
+
+    Raises:
+        ValueError: an argument out of range.
+    """
+    if not (math.isfinite(mean_of) and math.isfinite(mean_over) and mean_over != 0):
+        raise ValueError(f"a ratio needs finite means and a denominator, not {mean_of} over {mean_over}")
+    if not (0 <= sd_of < math.inf and 0 <= sd_over < math.inf and -1 <= correlation <= 1):
+        raise ValueError(
+            "standard deviations are 0 or more and a correlation lies in [-1, 1],"
+            f" not {sd_of}, {sd_over} and {correlation}"
+        )
+    ratio = mean_of / mean_over
+    variance = sd_of**2 + (ratio * sd_over) ** 2 - 2 * ratio * correlation * sd_of * sd_over
+    return math.sqrt(max(variance, 0.0)) / abs(mean_over)
+
+
+def lognormal_density(q: float, value: float, median: float) -> float:
+    """Density at their q-quantile of lognormal values with that quantile and median.
+
+    phi(z_q) / (sigma value) with sigma = ln(value / median) / z_q.
+
+    >>> round(1800 * lognormal_density(0.95, 1800, 700), 4)
+    0.1796
+
+    Args:
+        q: in (0, 1), not 1/2.
+        value: the q-quantile, above 0.
+        median: on the right side of it.
+
+    Raises:
+        ValueError: no lognormal values have such a quantile and median.
+    """
+    z = float(ndtri(q)) if 0 < q < 1 else 0.0
+    if z == 0 or not (0 < value < math.inf and 0 < median < math.inf and (value - median) * z > 0):
+        raise ValueError(f"no lognormal values have the median {median} and {value} as their {q} quantile")
+    sigma = math.log(value / median) / z
+    return math.exp(-(z**2) / 2) / math.sqrt(2 * math.pi) / (sigma * value)
 
 
 def quantile_spread(q: float, density: float, shares: tuple[float, float] = EQUAL_SHARES) -> Spread:
