@@ -132,8 +132,9 @@ def test_an_overloaded_anthropic_is_asked_again(tmp_path: Path) -> None:
     def behave(_asked: object, number: int) -> bytes:
         return refuses(529, "Overloaded") if number < 2 else http(200, json.dumps(MESSAGE).encode())
 
-    found, _ = over_http(behave, ask(), claude, tmp_path)
+    found, server = over_http(behave, ask(), claude, tmp_path)
     assert found.retry_count == 2
+    assert [each.headers.get("x-stainless-retry-count") for each in server.asked] == [None, "1", "2"]
 
 
 def test_what_anthropic_cannot_do_is_said_and_not_sent(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from promptarena.cli import (
     lifecycle,
     off_policy,
     plan,
+    provider,
     readout,
     reallocate,
     schema,
@@ -66,6 +67,7 @@ for register in (
     events.register,
     erase.register,
     demo.register,
+    provider.register,
 ):
     register(app)
 

@@ -7,6 +7,7 @@ the same answer on every machine; what the prompt asks for moves the odds:
 - one that asks for briefness, or for at most some sentences, makes answers shorter;
 - one that asks never to promise, or to say when it does not know, makes wrong promises rarer;
 - a high temperature makes right answers rarer;
+- a question that comes with documents is answered from them (`grounded`);
 - a judge's message is answered as a judge would (`judging`);
 - a long prompt delays the first token, a long answer takes its time per token, and failures grow with the
   prompt's length.
@@ -22,10 +23,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
+from promptarena.demo.grounded import Grounded, Habits, grounded_reply, split_documents
 from promptarena.demo.judging import judgment
 from promptarena.demo.shop import Policy, deciding_policy, is_right
 
-__all__ = ["MODELS", "Failure", "Model", "Reply", "answer", "count_tokens"]
+__all__ = ["ALIASES", "MODELS", "Failure", "Model", "Reply", "answer", "count_tokens"]
 
 _TOKEN: Final = re.compile(r"\s*(?:\w{1,6}|[^\w\s])")
 _CITING: Final = re.compile(r"\b(name|cite|quote|state)\b[^.]*\bpolic", re.IGNORECASE)
@@ -65,6 +67,11 @@ MODELS: Final = {
 }
 
 
+ALIASES: Final = {"gpt-4o-mini": "sim-small", "gpt-4o": "sim-large"}
+"""Names under which the models are asked too, so that what is written for a real provider runs here as it is.
+Answers say which model they are of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer and how it comes."""
@@ -99,7 +106,8 @@ def answer(body: Mapping[str, Any], seed: int, *, attempt: int = 0, failures: fl
     said = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
     written = json.dumps([seed, attempt, said], sort_keys=True, ensure_ascii=False, default=str)
     draw = Random(hashlib.sha256(written.encode()).digest())
-    model = MODELS[str(body["model"])]
+    name = str(body["model"])
+    model = MODELS[ALIASES.get(name, name)]
     messages = _texts(body["messages"])
     prompt_tokens = sum(count_tokens(text) + 4 for _, text in messages)
     if draw.random() < failures * (0.004 + prompt_tokens / 40_000):
@@ -148,6 +156,8 @@ def _reply_text(messages: list[tuple[str, str]], model: Model, temperature: floa
     duel = _DUEL.search(asked[-1]) if asked else None
     if duel is not None:
         return _preferred(asked[-1], duel["first"], duel["second"], draw)
+    if asked and (grounded := split_documents(asked[-1])) is not None:
+        return _grounded_text(grounded, system, model, temperature, draw)
     policy = deciding_policy(" ".join(asked))
     if policy is None:
         return "Could you tell me a little more about what you need?"
@@ -159,6 +169,16 @@ def _reply_text(messages: list[tuple[str, str]], model: Model, temperature: floa
     sentences = [draw.choice(_GREETINGS), _decision(policy, cites) if right else draw.choice(_VAGUE)]
     if not right and not careful and draw.random() < 0.3:
         sentences.append("We will refund you in any case.")
+    if not _BRIEF.search(system) or draw.random() < 0.3:
+        sentences.append(draw.choice(_CLOSINGS))
+    return " ".join(sentences)
+
+
+def _grounded_text(asked: Grounded, system: str, model: Model, temperature: float, draw: Random) -> str:
+    cites, careful = bool(_CITING.search(system)), bool(_CAREFUL.search(system))
+    chance = model.skill + 0.2 * cites + 0.04 * careful - 0.06 * temperature
+    habits = Habits.of(system, cites=cites, careful=careful)
+    sentences = [draw.choice(_GREETINGS), *grounded_reply(asked, habits, chance, draw)]
     if not _BRIEF.search(system) or draw.random() < 0.3:
         sentences.append(draw.choice(_CLOSINGS))
     return " ".join(sentences)

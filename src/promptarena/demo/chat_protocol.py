@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from promptarena.demo.bot import MODELS, Reply
+from promptarena.demo.bot import ALIASES, MODELS, Reply
 
 __all__ = ["BadRequestError", "checked_request", "completion", "error_body", "model_list", "stream_events"]
 
@@ -44,7 +44,7 @@ def checked_request(data: bytes) -> dict[str, Any]:
     model, messages = body.get("model"), body.get("messages")
     if not isinstance(model, str):
         raise BadRequestError(400, "you must provide a model parameter", "model")
-    if model not in MODELS:
+    if model not in MODELS and model not in ALIASES:
         raise BadRequestError(404, f"The model `{model}` does not exist.", "model", "model_not_found")
     if not isinstance(messages, list) or not messages:
         raise BadRequestError(400, "Expected a non-empty array of messages.", "messages")
@@ -116,7 +116,7 @@ def _envelope(body: Mapping[str, Any], name: str, kind: str) -> dict[str, Any]:
         "id": f"chatcmpl-{name}",
         "object": kind,
         "created": _CREATED,
-        "model": f"{body['model']}-2026-03-02",
+        "model": f"{ALIASES.get(body['model'], body['model'])}-2026-03-02",
         "system_fingerprint": _FINGERPRINT,
     }
 

@@ -41,7 +41,7 @@ class AnthropicEndpoint:
         headers = {"anthropic-version": _VERSION, **({} if key is None else {"x-api-key": key})}
         self._session = HttpSession(f"{base}/v1/messages", headers, hosts, timeout_s)
 
-    async def send(self, call: ModelCall) -> Received:
+    async def send(self, call: ModelCall, attempt: int = 0) -> Received:
         """Make one attempt.
 
         Raises:
@@ -49,9 +49,9 @@ class AnthropicEndpoint:
         """
         body = messages_request(call.request)
         if call.stream:
-            return await read_stream(self._session, {**body, "stream": True})
+            return await read_stream(self._session, {**body, "stream": True}, attempt)
         start = time.monotonic()
-        answer = await self._session.ask(json.dumps(body).encode())
+        answer = await self._session.ask(json.dumps(body).encode(), attempt)
         if value(answer, "type") != "message" or not isinstance(value(answer, "content"), list):
             raise error_within(answer) or AttemptError(
                 "the answer is no message", Failure.TRANSIENT, began=True

@@ -63,8 +63,11 @@ class Transport(Protocol):
     identity: str
     """Where answers come from; part of a call's key in the cache, so that no two places share answers."""
 
-    async def send(self, call: ModelCall) -> Received:
+    async def send(self, call: ModelCall, attempt: int = 0, /) -> Received:
         """Make one attempt.
+
+        Args:
+            attempt: how many were made before of the same call; providers are told.
 
         Raises:
             AttemptError: it gave no answer.

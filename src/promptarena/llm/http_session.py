@@ -32,6 +32,8 @@ _LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
 _OVERLOAD: Final = frozenset({429, 529})
 _PROVIDER: Final = frozenset({401, 402, 403, 404, 405, 407, 410})
 _TRANSIENT: Final = frozenset({408, 409, 421, 425})
+_ATTEMPT: Final = "x-stainless-retry-count"
+"""The header by which OpenAI's and Anthropic's own packages say that a request is a repetition."""
 _SPENT: Final = frozenset({"insufficient_quota", "billing_hard_limit_reached", "account_deactivated"})
 """Codes that come with 429 although no waiting helps."""
 
@@ -70,16 +72,16 @@ class HttpSession:
             await self._session.close()
             self._session = None
 
-    async def ask(self, body: bytes) -> Any:
+    async def ask(self, body: bytes, attempt: int = 0) -> Any:
         """POST a body, and read the JSON that comes back.
 
         Raises:
             AttemptError: there was no answer, or it is not JSON.
         """
-        async with self._answered(body) as response:
+        async with self._answered(body, attempt) as response:
             return _json(await _read(response, LARGEST_ANSWER))
 
-    async def events(self, body: bytes) -> AsyncGenerator[tuple[bytes, float], None]:
+    async def events(self, body: bytes, attempt: int = 0) -> AsyncGenerator[tuple[bytes, float], None]:
         """POST a body, and read the events of the stream that comes back, each with its moment.
 
         Raises:
@@ -87,7 +89,7 @@ class HttpSession:
         """
         began, size = False, 0
         try:
-            async with self._answered(body) as response:
+            async with self._answered(body, attempt) as response:
                 parser = EventData()
                 async for piece in response.content.iter_any():
                     at, size = time.monotonic(), size + len(piece)
@@ -101,14 +103,15 @@ class HttpSession:
             raise
 
     @asynccontextmanager
-    async def _answered(self, body: bytes) -> AsyncIterator[ClientResponse]:
+    async def _answered(self, body: bytes, attempt: int) -> AsyncIterator[ClientResponse]:
         """The response to a request if it is one of success; connections and clocks fail as attempts."""
         from aiohttp import ClientConnectionError, ClientError, ClientPayloadError
 
         session = self._opened()
+        headers = {**self._headers, _ATTEMPT: str(attempt)} if attempt else self._headers
         try:
             async with session.post(
-                self._url, data=body, headers=self._headers, allow_redirects=False, proxy=self._proxy
+                self._url, data=body, headers=headers, allow_redirects=False, proxy=self._proxy
             ) as response:
                 if response.status != 200:
                     raise await _refused(response, self._host)
@@ -184,7 +187,8 @@ async def _refused(response: ClientResponse, host: str) -> AttemptError:
     status = response.status
     code = text(said, "error", "code") or text(said, "error", "type")
     message = text(said, "error", "message") or text(said, "message") or response.reason or ""
-    told = f"{host} answers {status}" + (f": {message.strip()}" if message.strip() else "")
+    said_why = message.strip().rstrip(".")
+    told = f"{host} answers {status}" + (f": {said_why}" if said_why else "")
     return AttemptError(
         told,
         _failure(status, code),

@@ -39,7 +39,7 @@ class JsonEndpoint:
         self._fill = _prepared(declared.body)
         self._output = declared.output
 
-    async def send(self, call: ModelCall) -> Received:
+    async def send(self, call: ModelCall, attempt: int = 0) -> Received:
         """Make one attempt.
 
         Raises:
@@ -54,7 +54,7 @@ class JsonEndpoint:
                 f"the template of the body cannot be filled: {error}", Failure.PROVIDER
             ) from error
         start = time.monotonic()
-        answer = await self._session.ask(body)
+        answer = await self._session.ask(body, attempt)
         timing = Timing(latency_ms=(time.monotonic() - start) * 1000)
         found = at_path(answer, self._output)
         if found is None:

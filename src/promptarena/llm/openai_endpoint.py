@@ -34,7 +34,7 @@ class OpenAIEndpoint:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         self._session = HttpSession(f"{base_url.rstrip('/')}/chat/completions", headers, hosts, timeout_s)
 
-    async def send(self, call: ModelCall) -> Received:
+    async def send(self, call: ModelCall, attempt: int = 0) -> Received:
         """Make one attempt.
 
         Raises:
@@ -42,9 +42,9 @@ class OpenAIEndpoint:
         """
         if call.stream:
             body = {**call.request, "stream": True, "stream_options": {"include_usage": True}}
-            return await read_stream(self._session, body)
+            return await read_stream(self._session, body, attempt)
         start = time.monotonic()
-        answer = await self._session.ask(json.dumps(dict(call.request)).encode())
+        answer = await self._session.ask(json.dumps(dict(call.request)).encode(), attempt)
         return chat_answer(answer, Timing(latency_ms=(time.monotonic() - start) * 1000))
 
     async def close(self) -> None:
@@ -70,7 +70,7 @@ def chat_answer(answer: Any, timing: Timing) -> Received:
     )
 
 
-async def read_stream(session: HttpSession, body: Mapping[str, Any]) -> Received:
+async def read_stream(session: HttpSession, body: Mapping[str, Any], attempt: int) -> Received:
     """A streamed answer, of OpenAI's or of Anthropic's form, timed as it came.
 
     Raises:
@@ -79,7 +79,7 @@ async def read_stream(session: HttpSession, body: Mapping[str, Any]) -> Received
     times, reader = ContentTimes(time.monotonic()), StreamReader()
     logprobs: list[Mapping[str, Any]] = []
     begun = complete = False
-    async with aclosing(session.events(json.dumps(dict(body)).encode())) as events:
+    async with aclosing(session.events(json.dumps(dict(body)).encode(), attempt)) as events:
         async for data, at in events:
             if data.strip() == b"[DONE]":
                 complete = True

@@ -195,7 +195,7 @@ class ProviderClient:
             at = self._clock.now()
             try:
                 self._refuse_if_over(line)
-                received = await line.transport.send(call)
+                received = await line.transport.send(call, broken + overloaded)
                 line.limiter.succeeded()
                 return self._completion(call, received, at, broken + overloaded)
             except AttemptError as failed:

@@ -66,7 +66,7 @@ class PythonFunction:
         self._timeout_s = declared.timeout.total_seconds()
         self.identity = f"python {declared.function} {_source_hash(self._function)}"
 
-    async def send(self, call: ModelCall) -> Received:
+    async def send(self, call: ModelCall, _attempt: int = 0) -> Received:
         """Make one attempt.
 
         Raises:

@@ -78,7 +78,7 @@ class Replay:
                 f"The recording cannot be read: {error.strerror}.", where=Location(path)
             ) from error
 
-    async def send(self, call: ModelCall) -> Received:
+    async def send(self, call: ModelCall, _attempt: int = 0) -> Received:
         """Look a call up.
 
         Raises:
