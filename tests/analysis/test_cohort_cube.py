@@ -147,9 +147,9 @@ def test_what_cannot_be_used_is_told(tmp_path: Path, warehouse: Warehouse) -> No
     found = _read(log, warehouse, at(days=4))
     assert (found.refused.other_definition, found.refused.undeclared) == (1, 1)
     assert found.unused == (
-        "1 measurements of resolved are about a user, which does not roll up to a conversation",
-        "1 measurements of resolved are neither 0 nor 1",
-        "1 measurements of a response lead to several units",
+        "1 measurement of resolved about a user, which does not roll up to a conversation",
+        "1 measurement of resolved with a value that is neither 0 nor 1",
+        "1 measurement of a response that could be of several units",
     )
     assert found.cube.by()["control",].moments["resolved"].mean[0] == 0
 

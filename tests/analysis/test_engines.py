@@ -1,15 +1,9 @@
-"""The same questions to other engines: ClickHouse's and Spark's, where they are installed.
-
-Both come as wheels (`pip install chdb pyspark`; Spark needs a Java too) and are slow to start.
-"""
+"""The same questions to other engines: ClickHouse's and Spark's, where they are installed."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from datetime import date
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +11,7 @@ import ibis
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from tests.analysis.engines import ENGINES, tables_of
 from tests.analysis.event_logs import Log, at, experiment
 
 from promptarena.analysis.cohort_cube import Cohorts, read_cohorts
@@ -47,39 +42,17 @@ segments: [device]
 """
 
 
-def _clickhouse() -> Any:
-    return ibis.clickhouse.connect(interface="chdb")
-
-
-def _spark() -> Any:
-    session: Any = import_module("pyspark.sql").SparkSession
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": "2",
-        "spark.driver.bindAddress": "127.0.0.1",
-    }
-    return ibis.pyspark.connect(session.builder.master("local[1]").config(map=settings).getOrCreate())
-
-
-_ENGINES: dict[str, Callable[[], Any]] = {
-    "duckdb": ibis.duckdb.connect,
-    **({"clickhouse": _clickhouse} if find_spec("chdb") else {}),
-    **({"pyspark": _spark} if find_spec("pyspark") else {}),
-}
-
-
 @pytest.mark.soak
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("unit", ["conversation", "user", "team"])
-@pytest.mark.parametrize("engine", _ENGINES)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_every_engine_has_the_same_answers(tmp_path: Path, engine: str, unit: str) -> None:
     of = experiment(tmp_path, _TEXT, unit=unit)
     log = _log(of)
     files = _files(log, tmp_path)
-    ours = _tables(ibis.duckdb.connect(), "duckdb", files)
-    theirs = _tables(_ENGINES[engine](), engine, files)
+    ours = tables_of(ibis.duckdb.connect(), "duckdb", files)
+    theirs = tables_of(ENGINES[engine](), engine, files)
     expected, found = _cohorts(log, ours), _cohorts(log, theirs)
     assert len(expected.arrived) > 20
     assert found.arrived == expected.arrived
@@ -128,16 +101,6 @@ def _files(log: Log, folder: Path) -> dict[Kind, Path]:
         events = [event for event in log.events if isinstance(event, declared)]
         pq.write_table(events_to_table(kind, events), files[kind])
     return files
-
-
-def _tables(backend: Any, engine: str, files: dict[Kind, Path]) -> EventTables:
-    if engine != "clickhouse":
-        return EventTables(backend, *(backend.read_parquet(str(files[kind])) for kind in _KINDS))
-    for kind, file in files.items():
-        backend.raw_sql(
-            f"CREATE OR REPLACE TABLE {kind} ENGINE=Memory AS SELECT * FROM file('{file}', Parquet)"
-        )
-    return EventTables(backend, *(backend.table(kind) for kind in _KINDS))
 
 
 def _log(of: Any) -> Log:

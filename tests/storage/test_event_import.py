@@ -326,7 +326,7 @@ def test_a_mistake_in_the_last_of_many_batches_lets_nothing_in(tmp_path: Path) -
 def test_a_set_value_that_is_wrong_is_told_once(tmp_path: Path) -> None:
     file = ratings(tmp_path, [(NOW.isoformat(), f"u{i}", i) for i in range(50)])
     [problem] = refused(tmp_path, file, ColumnMap(constants={**RATINGS, "source": "humn"}))
-    assert "--set source=humn: invalid enum value 'humn'." in problem
+    assert "--set source=humn: invalid enum value 'humn'. Did you mean `human`?" in problem
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def _measurements(
             attached, ambiguous = _rolled_up(own, kind, calls, tables.words, stack)
             parts.append(attached)
             if ambiguous:
-                refused.append(f"{ambiguous:,} measurements of a {kind} lead to several units")
+                refused.append(f"{_counted(ambiguous)} of a {kind} that could be of several units")
     if not parts:
         return None, tuple(refused)
     attached = parts[0] if len(parts) == 1 else ibis.union(*parts)
@@ -173,14 +173,14 @@ def _census(
     lines = fetch(counted.order_by(["name", "target_kind", "source"])).to_pylist()
     attachable = (experiment.unit, *_FINER.get(experiment.unit, tuple(_IDS)))
     refused = [
-        f"{line['n']:,} measurements of {line['name']} are about a {line['target_kind']}, which does not roll"
-        f" up to a {experiment.unit}"
+        f"{_counted(line['n'])} of {line['name']} about a {line['target_kind']}, which does not roll up to a"
+        f" {experiment.unit}"
         for line in lines
         if line["target_kind"] not in attachable
     ]
     rates = [value.name for value in asked.values if value.reading is Reading.TRUTH]
     refused += [
-        f"{line['untrue']:,} measurements of {line['name']} are neither 0 nor 1"
+        f"{_counted(line['untrue'])} of {line['name']} with a value that is neither 0 nor 1"
         for line in lines
         if line["name"] in rates and line["untrue"] and line["target_kind"] in attachable
     ]
@@ -251,3 +251,7 @@ def _measured_value(measurements: ibis.Table, number: Any, value: Value) -> Any:
             return ibis.ifelse(its & number.isin((0.0, 1.0)), number, ibis.null("float64"))
         case Reading.PRESENCE:
             return ibis.ifelse(its, 1.0, ibis.null("float64"))
+
+
+def _counted(number: int) -> str:
+    return "1 measurement" if number == 1 else f"{number:,} measurements"

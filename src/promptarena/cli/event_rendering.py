@@ -42,18 +42,33 @@ def print_imported(done: Imported, *, as_json: bool) -> None:
     """What an import did."""
     import msgspec
 
+    from promptarena.definitions.events import EVENT_TYPES
+    from promptarena.definitions.suggestion import did_you_mean
+
     if as_json:
         typer.echo(msgspec.json.encode(done).decode())
         return
     kinds = ", ".join(f"{number:,} of kind {kind}" for kind, number in done.kinds.items())
-    typer.echo(f"{done.rows:,} rows are in the log as events: {kinds}.")
+    rows = (
+        "1 row is in the log as an event"
+        if done.rows == 1
+        else f"{done.rows:,} rows are in the log as events"
+    )
+    typer.echo(f"{rows}: {kinds}.")
     typer.echo("The same file imported again adds nothing.")
     if done.erased:
         typer.echo(f"{done.erased:,} rows are about somebody who was erased, and were left out.")
     if done.unsampled:
         typer.echo(f"{done.unsampled:,} rows are content that is not kept, by `content` in arena.yaml.")
     if done.unused:
-        typer.echo(f"Columns that were not used: {_plain(', '.join(done.unused))}.")
+        fields = [
+            field
+            for kind, declared in EVENT_TYPES.items()
+            if kind in done.kinds
+            for field in declared.__struct_fields__
+        ]
+        meant = " ".join(hint for column in done.unused if (hint := did_you_mean(column, fields)))
+        typer.echo(f"Columns that were not used: {_plain(', '.join(done.unused))}. {meant}".rstrip())
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 
@@ -178,10 +178,19 @@ def _field_problems(declared: type[Event], values: dict[str, Any]) -> list[Probl
             try:
                 msgspec.convert(values[name], field.type)
             except msgspec.ValidationError as error:
-                problems.append(Problem(_plain(error), Location(field=name)))
+                hint = _among(values[name], field.type)
+                problems.append(Problem(_plain(error), Location(field=name), hint))
         elif field.required:
             problems.append(Problem("a required field is missing", Location(field=name)))
     return problems
+
+
+def _among(value: Any, declared: Any) -> str | None:
+    """What a field of few values takes."""
+    if get_origin(declared) is not Literal:
+        return None
+    accepted = get_args(declared)
+    return did_you_mean(str(value), accepted) or f"Accepted: {listed(accepted)}."
 
 
 def _raw_problems(line: bytes) -> list[Problem]:
