@@ -54,3 +54,11 @@ def test_each_member_of_a_panel_is_told_of() -> None:
         "a/gpt-4o and treatment",
         "b/claude and control",
     ]
+
+
+def test_members_of_one_family_are_told_of_together() -> None:
+    members = {"a/gpt-4o #1": "gpt-4o", "a/gpt-4o #2": "gpt-4o", "b/o3": "o3"}
+    [note] = self_preference(members, {"control": "claude", "treatment": "gpt-4.1"})
+    assert note.startswith(
+        "a/gpt-4o #1 and a/gpt-4o #2 and b/o3 and treatment are of one model family (openai)"
+    )

@@ -46,7 +46,7 @@ def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 
 def self_preference(members: Mapping[str, str], variants: Mapping[str, str | None]) -> Iterator[str]:
-    """A note for each model of a judge that is kin to some variants but not to all.
+    """A note for each family of a judge's models that is kin to some variants but not to all.
 
     Where all variants are of the judge's family nobody is preferred to anybody by it.
 
@@ -54,12 +54,17 @@ def self_preference(members: Mapping[str, str], variants: Mapping[str, str | Non
         members: the judge's models, by the name that people know them by.
         variants: each variant's model; `None` where it is not known.
     """
-    known = {name: family_of(model) or model for name, model in variants.items() if model is not None}
-    for shown, model in members.items():
-        family = family_of(model) or model
-        kin = [name for name, other in known.items() if other == family]
+    known = {name: _kind(model) for name, model in variants.items() if model is not None}
+    for kind in dict.fromkeys(map(_kind, members.values())):
+        judges = [shown for shown, model in members.items() if _kind(model) == kind]
+        kin = [name for name, other in known.items() if other == kind]
         if kin and len(kin) < len(variants):
             yield (
-                f"{shown} and {' and '.join(kin)} are of one model family ({family}): judges tend to prefer "
+                f"{' and '.join([*judges, *kin])} are of one model family ({kind}): judges tend to prefer "
                 "their own kind, so have people or a judge of another family check the result"
             )
+
+
+def _kind(model: str) -> str:
+    """The family; of a model of none that is known, itself."""
+    return family_of(model) or model
