@@ -17,6 +17,7 @@ from promptarena.definitions.metric import Better, Covariate
 from promptarena.definitions.quantities import Margin
 from promptarena.definitions.readout import Comparison, Readout, Status
 from promptarena.errors import UsageError
+from promptarena.reporting.readout_outline import outline_readout
 
 FOUR_LOOKS = {"looks": (0.25, 0.5, 0.75, 1.0)}
 
@@ -437,7 +438,12 @@ def test_effects_that_differ_between_segments_and_reversals_by_mixing_are_named(
     }
     rules = (SegmentRule(name="tier"),)
     readout = _read(cube(arms, ["tier"]), plan(metric("value", "rate"), segments=rules))
-    assert any("Simpson's reversal" in note for note in readout.notes)
+    [finding] = readout.metrics["value"].findings
+    assert "Simpson's reversal: treatment is better in each of 2 segments" in finding
+    assert "yet worse overall (0.73 against 0.77)" in finding
+    assert "it is +5 points, 95% interval" in finding
+    segments = next(each for each in outline_readout(readout).sections if each.key == "segments:value")
+    assert segments.bullets == (finding,)
     assert readout.verdict.status is Status.INVALID
     apart = {
         ("control", "a"): {"value": _flips(500, 1_000)},
@@ -446,7 +452,7 @@ def test_effects_that_differ_between_segments_and_reversals_by_mixing_are_named(
         ("treatment", "b"): {"value": _flips(500, 1_000)},
     }
     readout = _read(cube(apart, ["tier"]), plan(metric("value", "rate"), segments=rules))
-    assert any("differs between values of tier" in note for note in readout.notes)
+    assert any("differs between values of tier" in each for each in readout.metrics["value"].findings)
 
 
 def test_declared_looks_on_data_without_time_are_valid_only_once() -> None:
@@ -502,3 +508,19 @@ def test_a_treatment_that_fails_early_does_not_end_the_trial_of_a_good_one() -> 
     readout = _read(made, declared, planned)
     assert readout.verdict.by_variant["b"] in (Status.HOLD, Status.HARMFUL)
     assert readout.verdict.by_variant["c"] is Status.SHIP
+
+
+def test_of_a_mean_in_very_unequal_arms_the_interval_shown_and_the_test_agree() -> None:
+    # Lognormal values: the sparse arm happens to lack its largest, so that it looks surely low and steady.
+    rng = np.random.default_rng(11)
+    control, treatment = rng.lognormal(0, 1.5, 20_000), np.minimum(rng.lognormal(0, 1.5, 1_000), 4.0)
+    arms = {("control",): {"value": control}, ("treatment",): {"value": treatment}}
+    readout = _read(cube(arms), plan(metric("value", better=Better.LOWER), weights=None))
+    comparison = readout.metrics["value"].comparisons["treatment"]
+    primary = next(check for check in readout.verdict.checks if check.name == "primary")
+    z, error = primary.numbers["z"], comparison.standard_error
+    assert z is not None
+    assert error is not None
+    assert error == pytest.approx(np.sqrt(control.var(ddof=1) * (1 / 20_000 + 1 / 1_000)), rel=1e-3)
+    assert z == pytest.approx(-(comparison.difference or 0) / error, rel=0.01)
+    assert any("taken to vary as the other does" in note for note in comparison.notes)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from scipy.special import xlogy
+from scipy.stats import binom
 from statsmodels.stats.proportion import test_proportions_2indep as score_oracle
 
 from promptarena.stats.effects import Effect, rate_estimate
@@ -104,3 +105,50 @@ def test_an_arm_without_units_is_refused() -> None:
         rate_score(
             RateCounts.of(0, 0, 1, 2), margin_rate_contrast(0.0, relative=False, higher_is_better=True)
         )
+
+
+def _tails(
+    rate: float, n_c: int, n_t: int, critical: float
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Exact probabilities, without effect, to cross above and below, by the corrected and the plain score."""
+    arms = [np.arange(int(binom.ppf(1e-7, n, rate)), int(binom.isf(1e-9, n, rate)) + 1) for n in (n_c, n_t)]
+    plain = margin_rate_contrast(0.0, relative=False, higher_is_better=True)
+    found = np.zeros((2, 2))
+    for s_c in arms[0].tolist():
+        for s_t in arms[1].tolist():
+            p = binom.pmf(s_c, n_c, rate) * binom.pmf(s_t, n_t, rate)
+            if p < 1e-12:
+                continue
+            score = rate_score(RateCounts.of(s_c, n_c, s_t, n_t), plain)
+            for which, z in enumerate((score.even_z, score.z)):
+                assert z is not None
+                found[which] += p * np.array([z >= critical, z <= -critical])
+    return (found[0, 0], found[0, 1]), (found[1, 0], found[1, 1])
+
+
+def test_both_tails_err_alike_where_rare_events_meet_unequal_arms() -> None:
+    even, plain = _tails(0.02, 900, 100, 1.96)
+    assert even[0] <= 0.0255
+    assert even[1] <= 0.0255
+    assert plain[0] > 0.035
+    early, plain_early = _tails(0.02, 900, 100, 3.5)
+    assert early[0] < 2.3e-4 < plain_early[0] / 5
+
+
+def test_of_equal_arms_without_a_margin_there_is_nothing_to_correct() -> None:
+    plain = margin_rate_contrast(0.0, relative=False, higher_is_better=True)
+    score = rate_score(RateCounts.of(3, 400, 11, 400), plain)
+    assert score.even_z == pytest.approx(score.z, abs=1e-12)
+    nothing = rate_score(RateCounts.of(0, 50, 0, 60), plain)
+    assert nothing.even_z == 0
+
+
+def test_the_correction_is_the_expansion_solved() -> None:
+    plain = margin_rate_contrast(0.0, relative=False, higher_is_better=True)
+    score = rate_score(RateCounts.of(20, 1_800, 6, 200), plain)
+    a = score.third / score.variance**1.5 / 6
+    assert score.even_z is not None
+    assert score.z == pytest.approx(score.even_z + a * (score.even_z**2 - 1), rel=1e-12)
+    pooled = 26 / 2_000
+    third = pooled * (1 - pooled) * (1 - 2 * pooled) * (1 / 200**2 - 1 / 1_800**2)
+    assert score.third == pytest.approx(third, rel=1e-6)

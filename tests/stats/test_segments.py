@@ -13,7 +13,8 @@ from statsmodels.stats.oneway import anova_generic
 from promptarena.stats.effects import Effect, Estimate, margin_contrast, mean_estimate, rate_estimate
 from promptarena.stats.moments import Moments
 from promptarena.stats.multiplicity import adjust
-from promptarena.stats.segments import interaction, join, mix_finding, segment_tests
+from promptarena.stats.rate_contrasts import RateCounts
+from promptarena.stats.segments import interaction, join, mix_finding, rate_interaction, segment_tests
 
 
 def _means(rng: np.random.Generator, n: int, shift: float = 0.0, sd: float = 1.0) -> Effect:
@@ -248,3 +249,42 @@ def test_joined_effects_of_independent_arms_are_welch_s() -> None:
     rng = np.random.default_rng(7)
     effect = _means(rng, 40)
     assert join([effect], [2.0]).df == pytest.approx(effect.df)
+
+
+def _rare(rng: np.random.Generator, rate: float, n_c: int, n_t: int) -> tuple[Effect, RateCounts]:
+    s_c, s_t = int(rng.binomial(n_c, rate)), int(rng.binomial(n_t, rate))
+    return Effect(rate_estimate(s_c, n_c), rate_estimate(s_t, n_t)), RateCounts.of(s_c, n_c, s_t, n_t)
+
+
+def test_rare_events_in_small_arms_are_no_harm_and_no_interaction() -> None:
+    rng = np.random.default_rng(21)
+    runs, segments = 1_200, 4
+    harmed = wald_harmed = differs = 0
+    for _ in range(runs):
+        drawn = [_rare(rng, 0.01, 1_800, 200) for _ in range(segments)]
+        effects = dict(enumerate(effect for effect, _ in drawn))
+        rates = {at: (counts, (1.0,)) for at, (_, counts) in enumerate(drawn)}
+        for tested, which in ((segment_tests(effects, {}, higher_is_better=True, rates=rates), 0),
+                              (segment_tests(effects, {}, higher_is_better=True), 1)):  # fmt: skip
+            found = any(
+                test.harm_p_adjusted is not None and test.harm_p_adjusted < 0.05 for test in tested.values()
+            )
+            harmed, wald_harmed = harmed + (found and which == 0), wald_harmed + (found and which == 1)
+        difference = rate_interaction(list(rates.values()))
+        differs += difference is not None and difference.p_value < 0.05
+    slack = 2.5 * math.sqrt(0.05 * 0.95 / runs)
+    assert harmed / runs <= 0.05 + slack
+    assert differs / runs <= 0.05 + slack
+    assert wald_harmed / runs > 0.3
+
+
+def test_interaction_of_rates_is_that_of_effects_where_there_are_many_events() -> None:
+    counts = [(500, 1_000, 560, 1_000), (300, 1_000, 310, 1_000), (700, 1_000, 745, 1_000)]
+    effects = [Effect(rate_estimate(a, n), rate_estimate(b, m)) for a, n, b, m in counts]
+    of_rates = rate_interaction([(RateCounts.of(*each), (1.0,)) for each in counts])
+    assert of_rates is not None
+    assert of_rates.statistic == pytest.approx(interaction(effects).statistic, rel=0.02)
+    assert of_rates.common == pytest.approx(interaction(effects).common, abs=0.001)
+    assert (
+        rate_interaction([(RateCounts.of(*counts[0]), (1.0,)), (RateCounts.of(0, 9, 0, 9), (1.0,))]) is None
+    )

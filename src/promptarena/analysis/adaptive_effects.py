@@ -20,7 +20,7 @@ from promptarena.definitions.metric import Metric
 from promptarena.definitions.quantities import Margin
 from promptarena.stats.adaptive_contrasts import AdaptiveContrast, EpochArms, adaptive_contrast
 from promptarena.stats.anytime import AsymptoticSequence, anytime_p_value
-from promptarena.stats.effects import cautious, margin_contrast
+from promptarena.stats.effects import margin_contrast
 from promptarena.stats.harm import MIN_UNITS
 from promptarena.stats.moments import Moments
 
@@ -101,7 +101,7 @@ class AdaptiveEffects:
             return NotKnown(f"an always-valid interval needs {MIN_UNITS} observed units a variant")
         try:
             tested = margin_contrast(
-                cautious(pair.effect), margin.value, relative=margin.relative, higher_is_better=sign > 0
+                pair.effect, margin.value, relative=margin.relative, higher_is_better=sign > 0
             )
         except ValueError as why:
             return NotKnown(str(why))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from promptarena.analysis import wording
@@ -12,8 +12,14 @@ from promptarena.analysis.estimates import ArmPair, arm_pair
 from promptarena.definitions.analysis_plan import AnalysisPlan
 from promptarena.definitions.metric import Better, Metric, MetricKind
 from promptarena.definitions.readout import DailyEffect, SegmentEffect
-from promptarena.stats.effects import Effect
-from promptarena.stats.segments import SegmentTest, interaction, mix_finding, segment_tests
+from promptarena.stats.segments import (
+    Interaction,
+    SegmentTest,
+    interaction,
+    mix_finding,
+    rate_interaction,
+    segment_tests,
+)
 
 __all__ = ["daily_effects", "segment_effects", "segment_findings"]
 
@@ -41,6 +47,7 @@ def segment_effects(
     """
     pairs = _segment_pairs(plan, cube, metric, treatments)
     tested = _harm_tests(plan, metric, pairs) if metric.name == plan.primary.metric else {}
+    margins = {rule.name: str(rule.margin) for rule in plan.segments}
     return tuple(
         SegmentEffect(
             segment=dimension,
@@ -49,29 +56,30 @@ def segment_effects(
             comparison=compare(pair, metric, plan.design.alpha),
             harm_p_value=test.harm_p_value if test else None,
             harm_p_adjusted=test.harm_p_adjusted if test else None,
+            margin=margins[dimension] if test else None,
         )
         for (dimension, value, treatment), pair in pairs.items()
         for test in [tested.get((dimension, value, treatment))]
     )
 
 
-def segment_findings(plan: AnalysisPlan, cube: Cube, treatments: Sequence[str]) -> list[str]:
-    """What the segments say of the primary together: effects that differ, and reversals by mixing."""
-    metric = plan.metric(plan.primary.metric)
+def segment_findings(
+    plan: AnalysisPlan, cube: Cube, metric: Metric, treatments: Sequence[str]
+) -> tuple[str, ...]:
+    """What the segments say of a metric together: effects that differ, and reversals by mixing."""
     pairs = _segment_pairs(plan, cube, metric, treatments)
-    findings = []
-    for rule in plan.segments:
-        for treatment in treatments:
-            effects = [
-                pair.effect
-                for (dimension, _, variant), pair in pairs.items()
-                if (dimension, variant) == (rule.name, treatment)
-                and pair.effect is not None
-                and pair.effect.variance > 0
-            ]
-            if len(effects) >= 2:
-                findings += _findings(effects, metric, rule.name, treatment, plan.design.alpha)
-    return findings
+    return tuple(
+        finding
+        for rule in plan.segments
+        for treatment in treatments
+        for finding in _findings(
+            [pair for (name, _, variant), pair in pairs.items() if (name, variant) == (rule.name, treatment)],
+            metric,
+            rule.name,
+            treatment,
+            plan.design.alpha,
+        )
+    )
 
 
 def _segment_pairs(
@@ -95,25 +103,42 @@ def _harm_tests(
         {key: pair.effect for key, pair in pairs.items() if pair.effect is not None},
         {key: margins[key[0]] for key in pairs},
         higher_is_better=metric.better is Better.HIGHER,
+        rates={key: (pair.rates, pair.weights) for key, pair in pairs.items() if pair.rates is not None},
     )
 
 
 def _findings(
-    effects: Sequence[Effect], metric: Metric, dimension: str, treatment: str, alpha: float
-) -> list[str]:
-    findings = []
-    difference = interaction(effects)
-    if difference.p_value < alpha:
-        findings.append(
+    pairs: Sequence[ArmPair], metric: Metric, dimension: str, treatment: str, alpha: float
+) -> Iterator[str]:
+    difference = _interaction(pairs)
+    if difference is not None and difference.p_value < alpha:
+        yield (
             f"the effect of {treatment} on {metric.name} differs between values of {dimension}"
-            f" (interaction {wording.p_value(difference.p_value)})"
+            f" (interaction {wording.p_value(difference.p_value)}): one number does not fit them all"
         )
+    effects = [pair.effect for pair in pairs if pair.effect is not None]
     # Only units weigh values together as the metric does; a ratio's own weights are its denominators.
-    if metric.kind is not MetricKind.RATIO:
-        mix = mix_finding(effects, higher_is_better=metric.better is Better.HIGHER)
-        if mix.is_reversal:
-            findings.append(f"{dimension}: {mix.sentence()}")
-    return findings
+    if metric.kind is MetricKind.RATIO or len(effects) < 2:
+        return
+    mix = mix_finding(effects, higher_is_better=metric.better is Better.HIGHER)
+    if mix.is_reversal:
+        inside = mix.within
+        reach = ""
+        if inside.variance > 0:
+            low, high = (wording.difference(metric, limit) for limit in inside.interval(alpha))
+            reach = (
+                f" Within segments (Mantel and Haenszel's average) it is"
+                f" {wording.difference(metric, inside.difference)}, {1 - alpha:.0%} interval {low} to {high}."
+            )
+        yield f"{dimension}: {mix.sentence()}{reach}"
+
+
+def _interaction(pairs: Sequence[ArmPair]) -> Interaction | None:
+    """Of rates as rates are tested; of the rest from the effects whose error is known."""
+    if all(pair.rates is not None for pair in pairs if pair.effect is not None):
+        return rate_interaction([(pair.rates, pair.weights) for pair in pairs if pair.rates is not None])
+    effects = [pair.effect for pair in pairs if pair.effect is not None and pair.effect.variance > 0]
+    return interaction(effects) if len(effects) >= 2 else None
 
 
 def _daily(plan: AnalysisPlan, cube: Cube, metric: Metric, treatment: str, day: str) -> DailyEffect:

@@ -13,6 +13,7 @@ from promptarena.stats.covariates import Components, adjusted_effect
 from promptarena.stats.effects import (
     Effect,
     Estimate,
+    cautious,
     mean_estimate,
     rate_estimate,
     ratio_estimate,
@@ -50,7 +51,9 @@ def arm_pair(
     """Compare two variants on a metric, within epochs and weighted by the epochs' units.
 
     An epoch in which an arm has fewer than two observed units says nothing of the difference: it is left out.
-    Epochs are weighted by the observed units of both arms.
+    Epochs are weighted by the observed units of both arms. But for rates, which are tested under the null, an
+    arm with less than half of the other's units is taken to vary at least as the other does (`cautious`):
+    here, once, so that what is shown, tested at looks, guarded and called harm is one effect.
 
     Args:
         cube: the moments.
@@ -81,13 +84,13 @@ def _arm_pair(
         if metric.kind is MetricKind.QUANTILE and metric.q is not None:
             values, epochs = cube.values[metric.of], "epoch" in cube.dimensions
             found = quantile_effect(values, metric.q, control, treatment, epochs=epochs, where=where)
-            return ArmPair(found.effect, n_control, n_treatment, note=found.note)
+            return _cautious_pair(found.effect, n_control, n_treatment, note=found.note)
         if metric.audited_by is not None:
             audited = audited_effect(usable, weights, control, treatment)
-            return ArmPair(audited.effect, n_control, n_treatment, note=audited.note)
+            return _cautious_pair(audited.effect, n_control, n_treatment, note=audited.note)
         if metric.covariates:
             adjusted = adjusted_effect(usable, _components(metric, usable), weights)
-            return ArmPair(
+            return _cautious_pair(
                 adjusted.effect, n_control, n_treatment, variance_removed=adjusted.variance_removed
             )
         effect = Effect(
@@ -96,8 +99,25 @@ def _arm_pair(
         )
     except ValueError as error:
         return ArmPair(None, n_control, n_treatment, str(error))
-    rates = rate_counts(usable) if metric.kind is MetricKind.RATE else None
-    return ArmPair(effect, n_control, n_treatment, rates=rates, weights=tuple(weights))
+    if metric.kind is not MetricKind.RATE:
+        return _cautious_pair(effect, n_control, n_treatment)
+    return ArmPair(effect, n_control, n_treatment, rates=rate_counts(usable), weights=tuple(weights))
+
+
+def _cautious_pair(
+    effect: Effect,
+    n_control: int,
+    n_treatment: int,
+    *,
+    variance_removed: float | None = None,
+    note: str | None = None,
+) -> ArmPair:
+    widened = cautious(effect)
+    if widened.variance > effect.variance:
+        sparse = "treatment" if n_treatment < n_control else "control"
+        told = f"{sparse} has less than half of the other's units and is taken to vary as the other does"
+        note = told if note is None else f"{note}; {told}"
+    return ArmPair(widened, n_control, n_treatment, variance_removed=variance_removed, note=note)
 
 
 def rate_counts(arms: Sequence[tuple[Moments, Moments]]) -> RateCounts:

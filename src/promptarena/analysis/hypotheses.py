@@ -9,7 +9,7 @@ from scipy.special import ndtri
 from promptarena.analysis.estimates import ArmPair
 from promptarena.definitions.metric import Better, Metric
 from promptarena.definitions.quantities import Margin
-from promptarena.stats.effects import Contrast, cautious, margin_contrast
+from promptarena.stats.effects import Contrast, margin_contrast
 from promptarena.stats.rate_contrasts import margin_rate_contrast
 from promptarena.stats.rate_score import rate_score
 
@@ -27,19 +27,17 @@ def good_sign(metric: Metric) -> int:
 def good_z(pair: ArmPair, metric: Metric, margin: Margin = NO_MARGIN) -> float | None:
     """Distance from the margin towards the good side, in standard errors; `None` where that is not known.
 
-    Rates are tested by their score, whose variance is that of the null. Everything else by Welch's t, brought
-    to the normal scale of the boundaries through its p-value, which keeps small samples honest; a sparse arm
-    is taken to vary at least as the other does.
+    Rates are tested by their score, whose variance is that of the null, corrected for skewness. Everything
+    else by Welch's t, brought to the normal scale of the boundaries through its p-value, which keeps small
+    samples honest.
     """
     higher = metric.better is Better.HIGHER
     if pair.rates is not None:
         of_rates = margin_rate_contrast(margin.value, relative=margin.relative, higher_is_better=higher)
-        return rate_score(pair.rates, of_rates, pair.weights).z
+        return rate_score(pair.rates, of_rates, pair.weights).even_z
     if pair.effect is None or (margin.relative and pair.effect.control.value == 0):
         return None
-    tested = margin_contrast(
-        cautious(pair.effect), margin.value, relative=margin.relative, higher_is_better=higher
-    )
+    tested = margin_contrast(pair.effect, margin.value, relative=margin.relative, higher_is_better=higher)
     if tested.variance == 0:
         return None
     p = tested.p_value()

@@ -93,7 +93,6 @@ def build_readout(
         adjustment=_ADJUSTMENT,
         notes=(
             *notes,
-            *segment_findings(plan, shown, treatments),
             *_notes(plan, counted, shown, standing),
         ),
     )
@@ -183,6 +182,7 @@ def metric_readout(
         comparisons={treatment: comparisons[metric.name, treatment] for treatment in treatments},
         daily=daily_effects(plan, cube, metric, treatments),
         segments=segment_effects(plan, cube, metric, treatments),
+        findings=segment_findings(plan, cube, metric, treatments) if is_primary else (),
         margin=None if margin is None else str(margin),
     )
 

@@ -166,6 +166,8 @@ class SegmentEffect:
     """One-sided p-value that the effect is worse than the segment's margin; `None`: not tested."""
     harm_p_adjusted: float | None
     """Benjamini-Hochberg over all segment values and treatments."""
+    margin: str | None = None
+    """As written: how much worse the segment may be; `None` where harm was not tested."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +183,8 @@ class MetricReadout:
     comparisons: dict[str, Comparison]
     daily: tuple[DailyEffect, ...] = ()
     segments: tuple[SegmentEffect, ...] = ()
+    findings: tuple[str, ...] = ()
+    """What the segments say together: effects that differ, Simpson's reversals. Of the primary only."""
     margin: str | None = None
     """As written, for a guardrail or a non-inferiority primary."""
 

@@ -212,10 +212,27 @@ def _segments(readout: Readout, metric: MetricReadout, depth: Depth) -> Section:
     if tested:
         notes.insert(
             0,
-            "Harm p: how surprising the data would be if the segment were no worse than its margin (small ="
-            " harm); adjusted over all segment values by Benjamini-Hochberg.",
+            f"Harm p: how surprising the data would be if the segment were no worse than {_margins(metric)}"
+            " (small = harm); adjusted over all segment values by Benjamini-Hochberg.",
         )
-    return Section(key=key, title=title, table=Table(columns, rows), notes=tuple(notes), depth=depth)
+    return Section(
+        key=key,
+        title=title,
+        bullets=metric.findings,
+        table=Table(columns, rows),
+        notes=tuple(notes),
+        depth=depth,
+    )
+
+
+def _margins(metric: MetricReadout) -> str:
+    """What segments may be worse by, where something was said."""
+    scale = Scale.of(metric)
+    said = {each.segment: each.margin for each in metric.segments if each.margin not in (None, "0")}
+    if not said:
+        return "control"
+    listed = ", ".join(f"{segment} {scale.margin(margin)}" for segment, margin in said.items())
+    return f"its margin allows ({listed})"
 
 
 def _segment_row(effect: SegmentEffect, scale: Scale, *, many: bool, tested: bool) -> tuple[Cell, ...]:

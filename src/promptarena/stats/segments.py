@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import numpy as np
-from scipy.special import chdtrc, fdtrc
+from scipy.special import chdtrc, fdtrc, ndtr
 
 from promptarena.stats.effects import Effect, margin_contrast, satterthwaite, stratified
 from promptarena.stats.multiplicity import Method, adjust
+from promptarena.stats.rate_contrasts import RateContrast, RateCounts, margin_rate_contrast
+from promptarena.stats.rate_score import rate_score
 
 __all__ = [
     "Interaction",
@@ -20,6 +22,7 @@ __all__ = [
     "interaction",
     "join",
     "mix_finding",
+    "rate_interaction",
     "segment_tests",
 ]
 
@@ -49,6 +52,7 @@ def segment_tests(
     margins: Mapping[Key, tuple[float, bool]],
     *,
     higher_is_better: bool,
+    rates: Mapping[Key, tuple[RateCounts, Sequence[float]]] | None = None,
     method: Method = "benjamini-hochberg",
     least_units: int = _LEAST_UNITS,
 ) -> dict[Key, SegmentTest]:
@@ -62,17 +66,31 @@ def segment_tests(
         margins: by the same names, how much worse is still acceptable (0 or more) and whether that is a
             fraction of |control|, not in the metric's unit; (0, False) where a name is absent.
         higher_is_better: the metric's good direction.
+        rates: by the same names, counts of events by stratum with the strata's weights, where the metric is a
+            rate: it is then tested by its score, as everywhere. The observed variance of a rare rate is
+            smallest just where its events are absent.
         method: of adjustment (Benjamini and Hochberg 1995 by default).
         least_units: in either arm, to be tested.
 
     Raises:
         ValueError: an adjustment that is not known.
     """
-    testable = {key: effect for key, effect in effects.items() if _testable(effect, least_units)}
-    two_sided = {key: effect.p_value() for key, effect in testable.items()}
+    counts = rates or {}
+    two_sided: dict[Key, float] = {}
     harm: dict[Key, float] = {}
-    for key, effect in testable.items():
+    for key, effect in effects.items():
+        if min(effect.control.n, effect.treatment.n) < least_units:
+            continue
         margin, relative = margins.get(key, (0.0, False))
+        if key in counts:
+            z = _score_z(counts[key], 0.0, False, higher_is_better)
+            z_margin = _score_z(counts[key], margin, relative, higher_is_better)
+            two_sided |= {} if z is None else {key: 2 * float(ndtr(-abs(z)))}
+            harm |= {} if z_margin is None else {key: float(ndtr(z_margin))}
+            continue
+        if effect.variance == 0:
+            continue
+        two_sided[key] = effect.p_value()
         if relative and effect.control.value == 0:
             continue
         contrast = margin_contrast(effect, margin, relative=relative, higher_is_better=higher_is_better)
@@ -133,6 +151,38 @@ def interaction(effects: Sequence[Effect]) -> Interaction:
     df_error = (k**2 - 1) / (3 * spread)
     f = statistic / (k - 1) / (1 + 2 * (k - 2) * spread / (k**2 - 1))
     return Interaction(statistic, k - 1, df_error, float(fdtrc(k - 1, df_error, f)), common)
+
+
+def rate_interaction(counts: Sequence[tuple[RateCounts, Sequence[float]]]) -> Interaction | None:
+    """Test that a difference of rates is the same in every segment, with the variances of that null.
+
+    As `interaction`, but each variance is that of the rates which fit best where the difference is the common
+    one (Mantel and Haenszel's): the observed variance of a rare rate goes with its estimate, and calls
+    effects different where they are not, in 10% of the trials at 90:10 and 1% of events instead of 5%.
+
+    Args:
+        counts: one a segment: events by stratum, with the strata's weights.
+
+    Returns:
+        `None` of fewer than two segments in which anything happened.
+    """
+    plain = margin_rate_contrast(0.0, relative=False, higher_is_better=True)
+    scores = [(rate_score(each, plain, weights), each, weights) for each, weights in counts]
+    told = [(score.value, each, weights) for score, each, weights in scores if score.variance > 0]
+    if len(told) < 2:
+        return None
+    sizes = [1 / (1 / each.n_control.sum() + 1 / each.n_treatment.sum()) for _, each, _ in told]
+    common = float(np.dot(sizes, [value for value, _, _ in told]) / np.sum(sizes))
+    at_common = RateContrast(on_treatment=1.0, on_control=-1.0, offset=-common)
+    variances = np.array([rate_score(each, at_common, weights).variance for _, each, weights in told])
+    if not (variances > 0).all():
+        return None
+    weights = 1 / variances
+    differences = np.array([value for value, _, _ in told])
+    mean = float(weights @ differences / weights.sum())
+    statistic = float(weights @ (differences - mean) ** 2)
+    df = len(told) - 1
+    return Interaction(statistic, df, math.inf, float(chdtrc(df, statistic)), mean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +296,12 @@ def join(effects: Sequence[Effect], weights: Sequence[float] | np.ndarray) -> Ef
     )
 
 
-def _testable(effect: Effect, least_units: int) -> bool:
-    return effect.variance > 0 and min(effect.control.n, effect.treatment.n) >= least_units
+def _score_z(
+    counted: tuple[RateCounts, Sequence[float]], margin: float, relative: bool, higher_is_better: bool
+) -> float | None:
+    """Towards the good side of the margin."""
+    contrast = margin_rate_contrast(margin, relative=relative, higher_is_better=higher_is_better)
+    return rate_score(counted[0], contrast, counted[1]).even_z
 
 
 def _adjusted(p_values: Mapping[Key, float], method: Method) -> dict[Key, float]:
