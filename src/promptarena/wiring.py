@@ -17,7 +17,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from promptarena.assignment.configuration_source import ConfigurationSource
 from promptarena.assignment.pins import CachedPins, Pin, PinStore
@@ -26,6 +26,7 @@ from promptarena.definitions.clock import Clock, SystemClock
 from promptarena.definitions.duel_variant import project_above
 from promptarena.definitions.project import Project, load_project
 from promptarena.definitions.provider import PythonProvider, ReplayProvider
+from promptarena.errors import UsageError
 from promptarena.evaluation.live.setup import LiveSetup, NobodyWatches, RunWatch
 from promptarena.llm.answer_cache import AnswerCache
 from promptarena.llm.budget import Budget
@@ -44,15 +45,20 @@ from promptarena.storage.registry.address import Address, registry_address
 from promptarena.storage.registry.registry import Registry
 from promptarena.storage.registry.watch import RegistryWatch
 
+if TYPE_CHECKING:
+    from promptarena.evaluation.judges import PreparedJudge
+
 __all__ = [
     "OpenProject",
     "content_policy",
     "live_setup",
     "log_beside",
     "log_folder",
+    "open_judge",
     "open_log",
     "open_project",
     "registry_of",
+    "runs_beside",
 ]
 
 _FOLDER: Final = ".arena"
@@ -189,7 +195,7 @@ def live_setup(
         )
         yield LiveSetup(
             client=client,
-            runs=root / _FOLDER / "runs",
+            runs=runs_beside(root),
             concurrency=concurrency,
             log=log,
             watch=watch or NobodyWatches(),
@@ -217,6 +223,32 @@ def _lines(
         return Line(transport, AdaptiveLimiter(provider.concurrency or concurrency), charged=not free)
 
     return line
+
+
+def runs_beside(root: Path) -> Path:
+    """Where the runs of duels are whose arena.yaml, or whose own file, lies in a folder."""
+    return root / _FOLDER / "runs"
+
+
+def open_judge(path: Path) -> tuple[PreparedJudge, Path]:
+    """A judge made ready from its file, and the folder of the runs in which it may have judged.
+
+    Raises:
+        UsageError: there is no such file.
+        DefinitionError: every mistake of it.
+    """
+    from promptarena.definitions.judge import load_judge
+    from promptarena.evaluation.judges import PreparedJudge
+
+    if not path.is_file():
+        raise UsageError(
+            f"There is no judge's definition {str(path)!r}, and no --judgments of a judge of that name.",
+            hint="Name a file such as judges/support.yaml, or give what the judge said by --judgments.",
+        )
+    project = project_above(path)
+    root = path.resolve().parent if project is None else project.root
+    judge = PreparedJudge(load_judge(path, None if project is None else root), path.stem)
+    return judge, runs_beside(root)
 
 
 def open_log(project: Project) -> EventLog:

@@ -21,7 +21,7 @@ __all__ = ["calibrate"]
 
 def calibrate(
     judge: str,
-    judgments: Path,
+    judgments: Path | Sequence[Rating],
     labels: Path,
     policy: Policy,
     *,
@@ -31,7 +31,7 @@ def calibrate(
 
     Args:
         judge: its name.
-        judgments: a file of its ratings (see `ratings`).
+        judgments: its ratings, or a file of them (see `ratings`).
         labels: a file of people's.
         policy: what is asked of it.
         evaluator_hash: of its configuration, where that is known.
@@ -42,21 +42,10 @@ def calibrate(
         NotEnoughDataError: people rated nothing that the judge was asked.
     """
     problems = DataProblems()
-    said, people = read_ratings(judgments, problems), read_ratings(labels, problems)
+    said = read_ratings(judgments, problems) if isinstance(judgments, Path) else judgments
+    people = read_ratings(labels, problems)
     problems.raise_any()
     _check_control(policy, [*said, *people])
-    return conclude(judge, said, people, policy, evaluator_hash=evaluator_hash)
-
-
-def conclude(
-    judge: str,
-    said: Sequence[Rating],
-    people: Sequence[Rating],
-    policy: Policy,
-    *,
-    evaluator_hash: str | None = None,
-) -> CalibrationReadout:
-    """As `calibrate`, from ratings that are at hand."""
     judged, labelled = _by_axis(said), _by_axis(people)
     tasks = tuple(
         task

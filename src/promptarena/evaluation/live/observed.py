@@ -223,6 +223,13 @@ class _Observation:
             "experiment": plan.identity.experiment,
             "dataset": str(self._dataset.path),
             "dataset_hash": plan.identity.dataset_hash,
+            "folder": str(self._folder.resolve()),
+            "dataset_source": (self._dataset.source or duel.dataset).model_dump(exclude_none=True),
+            "outputs": {
+                name: outputs.model_dump(exclude_none=True)
+                for name in plan.recorded
+                if (outputs := duel.variants[name].outputs) is not None
+            },
             "started": self._started.isoformat(),
             "ended": self._setup.clock.now().isoformat(),
             "complete": ended is None,
