@@ -105,9 +105,8 @@ def sensible(asked: Asked, _number: int = 0) -> bytes:
 
 
 def _scores(schema: Any) -> dict[str, Any]:
-    [axis] = [name for name in schema if name != "seal"]
-    inner = schema[axis].get("properties", {})
-    return {axis: {name: 4 if name == "score" else "clear" for name in inner}}
+    axes = schema["axes"]["properties"]
+    return {"axes": {name: {"rationale": "clear", "score": 4} for name in axes}}
 
 
 def write(folder: Path, *, duel: str = DUEL, cases: int = 6, project: str | None = PROJECT) -> Path:
