@@ -65,7 +65,8 @@ def test_labels_are_given_blind_and_held_against_the_judges_run(
     call = ("calibrate", "judges/plain.yaml", "--labels", labels, "--rater", "ana", "--label", "10")
     types(monkeypatch, "4", "9", "4", *["4"] * 18)
     outcome = arena(*call, "--json")
-    assert outcome.status == 0, outcome
+    found = outcome.json
+    assert outcome.status == 0
     [task] = found["tasks"]
     assert (task["name"], task["agreement"]["value"], task["agreement"]["items"]) == ("clarity", 1.0, 20)
     assert found["judge"] == "plain"
