@@ -1,4 +1,4 @@
-"""What an import made and what it left, for people and as JSON."""
+"""What an import made and left, and what a dataset gained, for people and as JSON."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from promptarena.evaluation.golden import Added
     from promptarena.evaluation.promptfoo import Imported
 
-__all__ = ["print_import"]
+__all__ = ["print_added", "print_import"]
 
 
 def print_import(made: Imported, *, as_json: bool) -> None:
@@ -28,3 +29,15 @@ def print_import(made: Imported, *, as_json: bool) -> None:
         for problem in made.left:
             typer.echo(f"  {problem}")
     typer.echo(f"Look it over, then: arena duel {made.duel}")
+
+
+def print_added(added: Added, *, as_json: bool) -> None:
+    """Print what was added to a dataset."""
+    if as_json:
+        typer.echo(json.dumps(asdict(added), indent=2, default=str))
+        return
+    typer.echo(f"{len(added.added):,} cases added to {added.dataset}")
+    if added.known:
+        typer.echo(f"{len(added.known):,} were in it already")
+    for request in added.without_content:
+        typer.echo(f"{request}: nothing is kept of it (not sampled, too old, erased, or no such request)")
