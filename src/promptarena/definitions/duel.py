@@ -24,6 +24,12 @@ from promptarena.definitions.checks import OutputCheck
 from promptarena.definitions.dataset_source import DatasetSource
 from promptarena.definitions.document import read_document
 from promptarena.definitions.duel_judge import JudgeSetting, check_judged_dataset, read_judge
+from promptarena.definitions.duel_similarity import (
+    asks_provider,
+    check_similarities,
+    compared_columns,
+    least_titles,
+)
 from promptarena.definitions.duel_variant import DuelVariant, OutputsSource, VariantSetting, resolved_variants
 from promptarena.definitions.frozen import Frozen, mistake
 from promptarena.definitions.gate_rule import ConflictRule, GateRule
@@ -32,6 +38,7 @@ from promptarena.definitions.names import Name
 from promptarena.definitions.project import find_project
 from promptarena.definitions.quantities import Whole
 from promptarena.definitions.recorded_judge import Judge, VerdictValues
+from promptarena.definitions.similarity import Similarity
 from promptarena.definitions.suggestion import did_you_mean, listed
 from promptarena.definitions.table_source import TableSource
 from promptarena.definitions.validation import Mistakes, examine
@@ -66,6 +73,7 @@ class Duel(Frozen):
     conflicts: ConflictRule = ConflictRule.TIE
     """What a case counts for whose two orders disagree; with `early_stop` the average, unless it is said."""
     checks: tuple[OutputCheck, ...] = ()
+    similarity: tuple[Similarity, ...] = ()
     gate: GateRule | None = None
     early_stop: bool = False
     """Whether to end as soon as the gate is decided, at the same error."""
@@ -144,7 +152,7 @@ class Duel(Frozen):
     @property
     def calls_models(self) -> bool:
         """Whether anything of it is asked now."""
-        return bool(self.live_variants) or self.live_judge is not None
+        return bool(self.live_variants) or self.live_judge is not None or asks_provider(self.similarity)
 
     @property
     def confidence(self) -> float:
@@ -182,8 +190,10 @@ def _check(duel: Duel, mistakes: Mistakes) -> None:
     variants: Mapping[str, DuelVariant] = duel.variants or {}
     if duel.control is not None and variants and duel.control not in variants:
         mistakes.unknown("variant", duel.control, variants, "control")
-    if duel.judge is None and not duel.checks and mistakes.broken("judge") and not mistakes.problems:
+    asks = duel.judge is not None or duel.checks or duel.similarity
+    if not asks and mistakes.broken("judge") and not mistakes.problems:
         mistakes.add("A duel needs a `judge`, `checks` or both.")
+    check_similarities(duel.similarity, duel.dataset, mistakes)
     if duel.recorded is not None:
         _check_recorded_variants(duel, variants, mistakes)
     elif any(variant.outputs is None for variant in variants.values()) and not mistakes.broken("dataset"):
@@ -208,8 +218,9 @@ def _check(duel: Duel, mistakes: Mistakes) -> None:
 
 
 def _check_recorded_variants(duel: Duel, variants: Mapping[str, DuelVariant], mistakes: Mistakes) -> None:
+    looked_at = bool(duel.checks or duel.similarity)
     for name, variant in variants.items():
-        if variant.outputs is None and duel.checks and mistakes.broken("variants", name, "outputs"):
+        if variant.outputs is None and looked_at and mistakes.broken("variants", name, "outputs"):
             mistakes.add("Checks need the `outputs` of every variant.", "variants", name)
         if said := sorted(variant.model_fields_set - {"outputs"}):
             mistakes.add(
@@ -223,7 +234,9 @@ def _check_recorded_variants(duel: Duel, variants: Mapping[str, DuelVariant], mi
 
 
 def _check_asked(duel: Duel, mistakes: Mistakes) -> None:
-    if duel.live_judge is None and duel.dataset.input is None and duel.dataset.template is None:
+    asked = duel.dataset.input is not None or duel.dataset.template is not None
+    asked = asked or all(each.template or each.outputs for each in duel.variants.values())
+    if duel.live_judge is None and not asked:
         mistakes.add(
             "Variants that are run have to be asked: the dataset names no `input` and no `template`.",
             "dataset",
@@ -247,6 +260,11 @@ def _check_names(duel: Duel, mistakes: Mistakes) -> None:
         if title == "all":
             mistakes.add("`all` stands for every check; it is not a name.", "checks", index)
         seen.setdefault(title, index)
+    for index, similarity in enumerate(duel.similarity):
+        if similarity.title in seen:
+            hint = "Give one of them another `name`."
+            told = f"A check is called {similarity.title!r} too."
+            mistakes.add(told, "similarity", index, hint=hint)
 
 
 def _check_gate(duel: Duel, mistakes: Mistakes) -> None:
@@ -254,7 +272,8 @@ def _check_gate(duel: Duel, mistakes: Mistakes) -> None:
     if gate is None:
         return
     _check_judge_of_gate(duel, gate, mistakes)
-    titles = list(dict.fromkeys(check.title for check in duel.checks))
+    own = [*(check.title for check in duel.checks), *least_titles(duel.similarity)]
+    titles = list(dict.fromkeys(own))
     for name in gate.checks:
         if name == "all" and not titles:
             mistakes.add("There are no checks.", "gate", "checks", name, key=True)
@@ -271,11 +290,13 @@ def _check_gate(duel: Duel, mistakes: Mistakes) -> None:
 
 def _check_judge_of_gate(duel: Duel, gate: GateRule, mistakes: Mistakes) -> None:
     recorded, live = duel.recorded, duel.live_judge
+    similar = [similarity.title for similarity in duel.similarity]
+    axes = [name for name in gate.axes if name not in similar and not (name == "all" and similar)]
     if recorded is None and live is None:
         if _never_said("judge", mistakes):
             if gate.win_rate is not None:
                 mistakes.add("A win rate needs a `judge`.", "gate", "win_rate", key=True)
-            if gate.axes:
+            if axes:
                 mistakes.add("Axes need a `judge`.", "gate", "axes", key=True)
         return
     compares = live.pairwise if live is not None else recorded.recorded if recorded is not None else None
@@ -286,15 +307,15 @@ def _check_judge_of_gate(duel: Duel, gate: GateRule, mistakes: Mistakes) -> None
             else "Say where its verdicts are: recorded: FILE."
         )
         mistakes.add("A win rate needs a judge that compares pairs.", "gate", "win_rate", key=True, hint=hint)
-    if not gate.axes:
+    if not axes:
         return
     if live is None:
         if recorded is not None and recorded.scores is None:
             hint = "Say where its scores are: scores: FILE."
             mistakes.add("Axes need a judge that scores answers.", "gate", "axes", key=True, hint=hint)
         return  # which axes there are is in the file
-    known = [*(live.rubric or ()), *live.metrics]
-    for name in gate.axes:
+    known = [*(live.rubric or ()), *live.metrics, *similar]
+    for name in axes:
         if not known or (name != "all" and name not in known):
             told = f"known: {listed([*known, 'all'])}" if known else "the judge scores no answers"
             mistakes.add(
@@ -308,8 +329,9 @@ def _check_judge_of_gate(duel: Duel, gate: GateRule, mistakes: Mistakes) -> None
 
 
 def referenced_columns(duel: Duel) -> tuple[str, ...]:
-    """The columns of the dataset that checks refer to."""
-    return tuple(dict.fromkeys(column for check in duel.checks for column in check.columns))
+    """The columns of the dataset that checks and similarities refer to."""
+    checked = [column for check in duel.checks for column in check.columns]
+    return tuple(dict.fromkeys([*checked, *compared_columns(duel.similarity, duel.dataset)]))
 
 
 def referenced_files(duel: Duel, folder: Path) -> tuple[Path, ...]:
@@ -325,7 +347,8 @@ def referenced_files(duel: Duel, folder: Path) -> tuple[Path, ...]:
         found = (duel.recorded.recorded, duel.recorded.scores)
         sources += [source for source in found if source is not None]
     values = (check.value for check in duel.checks)
-    texts = [value for value in (duel.dataset.template, *values) if isinstance(value, str)]
+    templates = [variant.template for variant in duel.variants.values()]
+    texts = [value for value in (duel.dataset.template, *templates, *values) if isinstance(value, str)]
     named = [text.removeprefix("file://") for text in texts if text.startswith("file://")]
     names = [*(source.file for source in sources), *named]
     return tuple(folder / name for name in names)

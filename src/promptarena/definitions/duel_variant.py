@@ -20,6 +20,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from promptarena.definitions.frozen import mistake
 from promptarena.definitions.project import Project, find_project, load_project, resolve_files
+from promptarena.definitions.prompt_template import PromptTemplate
 from promptarena.definitions.table_source import TableSource
 from promptarena.definitions.validation import Mistakes
 from promptarena.definitions.variant import Settings
@@ -39,6 +40,8 @@ class DuelVariant(Settings):
     """One of the contestants: `outputs`, or settings of the model calls that are made."""
 
     outputs: OutputsSource | None = None
+    template: PromptTemplate | None = None
+    """What it is asked, over the columns of the dataset, in place of the dataset's own input."""
 
     @model_validator(mode="after")
     def _is_one_of_both(self) -> DuelVariant:
@@ -120,6 +123,7 @@ def resolved_variants(
             _check_complete(name, settings, project, mistakes)
         found[name] = DuelVariant.model_construct(
             set(settings.model_fields_set),
+            template=variant.template,
             **{field: getattr(settings, field) for field in Settings.model_fields},
         )
     return found

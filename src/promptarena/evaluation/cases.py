@@ -53,6 +53,17 @@ class Case:
             return ()
         return ({"role": "user", "content": self.input},) if isinstance(self.input, str) else self.input
 
+    def asked(self, template: PreparedTemplate | None) -> tuple[Message, ...]:
+        """What a variant is asked: the input, or what its own template makes of the record.
+
+        Raises:
+            RenderError: the template cannot be filled.
+        """
+        if template is None:
+            return self.messages
+        filled = template.render(self.variables)
+        return ({"role": "user", "content": filled},) if isinstance(filled, str) else filled
+
     @property
     def text(self) -> str:
         """The input as people and judges read it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,7 @@ from promptarena.evaluation.live.setup import LiveSetup
 from promptarena.evaluation.recorded import NOT_APPLICABLE, check_outputs, load_verdicts
 from promptarena.evaluation.recorded_scores import load_scores
 from promptarena.evaluation.scores import AxisScores
+from promptarena.evaluation.similarity import passing, prepare_similarities, score_outputs
 
 __all__ = ["conclude_duel", "run_duel"]
 
@@ -115,6 +117,9 @@ def conclude_duel(
     if duel.recorded is not None and duel.recorded.scores is not None:
         axes = load_scores(duel.recorded.scores, folder, dataset, names, problems)
     problems.raise_any()
+    similar = observed.similarity if observed is not None else _similarity(duel, dataset, folder)
+    axes = (*axes, *similar)
+    checks |= passing(duel, similar, dataset)
     notes += observed.notes if observed is not None else ()
     readout = conclude(
         duel,
@@ -135,6 +140,13 @@ def conclude_duel(
     ledger = HoldoutLedger(arena_folder(folder))
     openings = ledger.open(dataset.version, duel.duel, str(uuid4()), clock or SystemClock())
     return with_openings(readout, openings)
+
+
+def _similarity(duel: Duel, dataset: Dataset, folder: Path) -> tuple[AxisScores, ...]:
+    """By the declared measures, of outputs on file."""
+    outputs = {name: each.outputs for name, each in duel.variants.items() if each.outputs is not None}
+    measures = prepare_similarities(duel)
+    return tuple(asyncio.run(score_outputs(measures, outputs, folder, dataset)))
 
 
 def _check_all(

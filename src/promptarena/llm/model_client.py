@@ -20,8 +20,9 @@ class ModelCall:
     provider: str
     """One of `providers` in arena.yaml, or a name that the environment tells of."""
     request: Mapping[str, Any]
-    """The body of a chat completion: model, messages and all parameters that are sent."""
-    purpose: Literal["answer", "judge"]
+    """The body of a chat completion: model, messages and all parameters that are sent; of an embedding, model
+    and one text as `input`. The vector is then the completion's output, as JSON."""
+    purpose: Literal["answer", "judge", "embedding"]
     judge_hash: str | None = None
     """Of the judge's whole configuration; `None` for an answer."""
     repeat: int = 0

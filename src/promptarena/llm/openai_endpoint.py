@@ -1,4 +1,4 @@
-"""An endpoint that speaks OpenAI's protocol: one attempt at a chat completion, whole or streamed."""
+"""An endpoint that speaks OpenAI's protocol: one attempt at a chat completion or at an embedding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from promptarena.llm.attempt import AttemptError, Failure, Received
 from promptarena.llm.http_session import HttpSession
 from promptarena.llm.model_client import ModelCall
 from promptarena.llm.reading import items, text, value
-from promptarena.llm.response_facts import read_response
+from promptarena.llm.response_facts import ResponseFacts, read_response, read_usage
 from promptarena.llm.stream_reader import StreamReader
 from promptarena.llm.timing import ContentTimes, Timing
 
@@ -20,7 +20,7 @@ __all__ = ["OpenAIEndpoint", "chat_answer", "read_stream"]
 
 
 class OpenAIEndpoint:
-    """Chat completions at `<base_url>/chat/completions`.
+    """Chat completions at `<base_url>/chat/completions`, vectors at `<base_url>/embeddings`.
 
     Args:
         base_url: up to and with `/v1`.
@@ -33,6 +33,7 @@ class OpenAIEndpoint:
         self.identity = f"openai {base_url.rstrip('/')}"
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
         self._session = HttpSession(f"{base_url.rstrip('/')}/chat/completions", headers, hosts, timeout_s)
+        self._embeddings = HttpSession(f"{base_url.rstrip('/')}/embeddings", headers, hosts, timeout_s)
 
     async def send(self, call: ModelCall, attempt: int = 0) -> Received:
         """Make one attempt.
@@ -41,15 +42,36 @@ class OpenAIEndpoint:
             AttemptError: it gave no answer.
         """
         if call.stream:
-            body = {**call.request, "stream": True, "stream_options": {"include_usage": True}}
-            return await read_stream(self._session, body, attempt)
+            streamed = {**call.request, "stream": True, "stream_options": {"include_usage": True}}
+            return await read_stream(self._session, streamed, attempt)
         start = time.monotonic()
-        answer = await self._session.ask(json.dumps(dict(call.request)).encode(), attempt)
+        body = json.dumps(dict(call.request)).encode()
+        if call.purpose == "embedding":
+            answer = await self._embeddings.ask(body, attempt)
+            return embedding_answer(answer, Timing(latency_ms=(time.monotonic() - start) * 1000))
+        answer = await self._session.ask(body, attempt)
         return chat_answer(answer, Timing(latency_ms=(time.monotonic() - start) * 1000))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._session.close()
+        await self._embeddings.close()
+
+
+def embedding_answer(answer: Any, timing: Timing) -> Received:
+    """An embedding as it was received: its vector as JSON in the place of an output.
+
+    Raises:
+        AttemptError: it is none.
+    """
+    vectors = [value(each, "embedding") for each in items(answer, "data")]
+    numbers = vectors[0] if vectors else None
+    if not isinstance(numbers, list) or not numbers or not all(isinstance(x, int | float) for x in numbers):
+        raise error_within(answer) or AttemptError(
+            "the answer holds no vector", Failure.TRANSIENT, began=True
+        )
+    facts = ResponseFacts(output=json.dumps(numbers), **read_usage(value(answer, "usage")))
+    return Received(facts=facts, timing=timing)
 
 
 def chat_answer(answer: Any, timing: Timing) -> Received:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from promptarena.definitions.duel import OutputsSource
+from promptarena.definitions.duel import Duel, OutputsSource
 from promptarena.definitions.similarity import Similarity
-from promptarena.errors import MissingExtraError, ModelCallError, UsageError
+from promptarena.errors import MissingExtraError, ModelCallError, ProviderUnusableError, UsageError
 from promptarena.evaluation.dataset import Dataset
 from promptarena.evaluation.recorded import FAILED, MISSING, NOT_APPLICABLE, PASSED
 from promptarena.evaluation.similarity import passing, prepare_similarity, score_outputs
@@ -30,6 +30,8 @@ class LettersEmbedder:
         self.asked.append(list(texts))
         if "break" in texts:
             raise ModelCallError("no vectors")
+        if "down" in texts:
+            raise ProviderUnusableError("401")
         return np.array([[text.count(letter) for letter in "abc"] for text in texts], dtype=np.float64)
 
 
@@ -77,16 +79,31 @@ def test_outputs_on_file_are_scored_a_batch_at_a_time_and_a_least_score_makes_a_
     assert (axis.axis, axis.low, axis.high) == ("embedding similarity (m)", -1.0, 1.0)
     assert axis.scored["control"].sum() == 150
     assert axis.values["treatment"][:150].min() == 1.0
-    [codes] = passing([measure], axes, cases).values()
+    variants = {"control": {"outputs": "c.jsonl"}, "treatment": {"outputs": "t.jsonl"}}
+    written = {"duel": "d", "dataset": {"file": "d.csv", "reference": "expected"}, "variants": variants}
+    duel = Duel.model_validate(
+        {**written, "similarity": [{"embedding": {"provider": "p", "model": "m", "min": 0.8}}]}
+    )
+    [codes] = passing(duel, axes, cases).values()
     assert codes["control"].tolist() == [FAILED] * 150 + [MISSING, NOT_APPLICABLE, MISSING]
     assert codes["treatment"].tolist() == [PASSED] * 150 + [MISSING, NOT_APPLICABLE, MISSING]
 
 
-def test_an_endpoint_that_gives_no_vectors_is_an_error_and_no_score(tmp_path: Path) -> None:
-    (tmp_path / "o.jsonl").write_text('{"id": 0, "output": "break"}\n')
+def test_a_text_that_an_endpoint_refuses_has_no_score_and_its_neighbours_do(tmp_path: Path) -> None:
+    rows = ['{"id": 0, "output": "a"}', '{"id": 1, "output": "break"}', '{"id": 2, "output": "b"}']
+    (tmp_path / "o.jsonl").write_text("\n".join(rows))
     embedder = LettersEmbedder()
     measure = prepare_similarity(endpoint(), "expected", lambda _p, _m: embedder)
-    with pytest.raises(ModelCallError, match="no vectors"):
+    sources = {"a": OutputsSource(file="o.jsonl")}
+    [axis] = asyncio.run(score_outputs([measure], sources, tmp_path, dataset(["a", "a", "b"])))
+    assert axis.scored["a"].tolist() == [[True], [False], [True]]
+    assert axis.values["a"][[0, 2], 0].tolist() == [1.0, 1.0]
+
+
+def test_an_endpoint_that_is_of_no_use_ends_the_scoring(tmp_path: Path) -> None:
+    (tmp_path / "o.jsonl").write_text('{"id": 0, "output": "down"}\n')
+    measure = prepare_similarity(endpoint(), "expected", lambda _p, _m: LettersEmbedder())
+    with pytest.raises(ProviderUnusableError, match="401"):
         asyncio.run(score_outputs([measure], {"a": OutputsSource(file="o.jsonl")}, tmp_path, dataset(["a"])))
 
 

@@ -23,6 +23,7 @@ from promptarena.evaluation.live.recorded_texts import RecordedTexts
 from promptarena.evaluation.live.run_events import RunIdentity, offline_generation
 from promptarena.evaluation.live.run_folder import RunFolder, answer_row
 from promptarena.evaluation.live.setup import LiveSetup, RunCounts
+from promptarena.evaluation.templates import PreparedTemplate
 from promptarena.llm.chat_request import chat_request
 from promptarena.llm.model_client import Completion, ModelCall
 
@@ -41,6 +42,8 @@ class RunPlan:
     identity: RunIdentity
     live: Mapping[str, Settings]
     """By variant, the settings of those that answer now."""
+    templates: Mapping[str, PreparedTemplate] = field(default_factory=dict)
+    """By variant, what asks in place of the dataset's input; every case fills it."""
     recorded: tuple[str, ...] = ()
     """The variants whose outputs are on file."""
     pairs: tuple[tuple[str, str], ...] = ()
@@ -92,7 +95,7 @@ class CaseRun:
     async def _answer(self, case: Case, variant: str, repeat: int) -> Completion | None:
         """One answer; `None` where the call failed by itself."""
         settings, plan = self.plan.live[variant], self.plan
-        request = chat_request(settings, case.messages)
+        request = chat_request(settings, case.asked(plan.templates.get(variant)))
         if repeat and settings.seed is not None:
             request["seed"] = settings.seed + repeat  # the same seed would be the same answer again
         call = ModelCall(

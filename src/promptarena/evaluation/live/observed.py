@@ -11,7 +11,9 @@ from typing import Any
 from promptarena.definitions.duel import Duel
 from promptarena.definitions.duel_variant import DuelVariant, OutputsSource
 from promptarena.definitions.event_id import new_event_id
+from promptarena.definitions.similarity import EmbeddingRule
 from promptarena.errors import ArenaError, ModelCallError
+from promptarena.evaluation.asking import variant_templates
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset
 from promptarena.evaluation.judges import JudgeTally, PreparedJudge
@@ -21,7 +23,10 @@ from promptarena.evaluation.live.run_events import RunIdentity
 from promptarena.evaluation.live.run_folder import RunFolder
 from promptarena.evaluation.live.runner import run_cases, stopped
 from promptarena.evaluation.live.setup import LiveSetup, RunCounts
+from promptarena.evaluation.scores import AxisScores
+from promptarena.evaluation.similarity import prepare_similarities, score_outputs
 from promptarena.evaluation.table import content_of, read_rows
+from promptarena.llm.provider_embedder import ProviderEmbedder
 
 __all__ = ["Observed", "observe"]
 
@@ -38,6 +43,8 @@ class Observed:
     """Of the variants that were run, as recorded ones; relative to nothing, the names are whole."""
     tally: JudgeTally | None
     """Of the judge that was asked."""
+    similarity: tuple[AxisScores, ...]
+    """By the measures that the duel declares, over all variants with outputs."""
     notes: tuple[str, ...]
     failed: int
     """Calls that got no answer after all attempts."""
@@ -100,6 +107,7 @@ class _Observation:
         self._plan = RunPlan(
             identity=identity,
             live=live,
+            templates=variant_templates(duel, folder, dataset),
             recorded=tuple(name for name in duel.variants if name not in live),
             pairs=compared(tuple(duel.variants), duel.baseline) if judge and judge.compares_pairs else (),
             judge=judge,
@@ -116,7 +124,7 @@ class _Observation:
             )
 
     async def run(self) -> Observed:
-        setup, plan = self._setup, self._plan
+        setup, plan, duel = self._setup, self._plan, self._duel
         client = setup.client
         texts = None
         run_folder = RunFolder(setup.runs / plan.identity.run_id)
@@ -134,6 +142,7 @@ class _Observation:
                 tally=self._tally,
                 texts=texts,
             )
+            measures = prepare_similarities(duel, self._embedder)
             await run_cases(
                 self._dataset.cases(),
                 work.run,
@@ -141,6 +150,8 @@ class _Observation:
                 at_once=_CASES_A_CALL * setup.concurrency,
                 interruptible=setup.interruptible,
             )
+            run_folder.close()
+            similarity = await score_outputs(measures, self._sources(run_folder), self._folder, self._dataset)
         except ArenaError as error:
             self._write_about(run_folder, str(error))
             if self._counts.done:
@@ -156,14 +167,31 @@ class _Observation:
         self._refuse_nothing()
         return Observed(
             folder=run_folder.root,
-            outputs={name: _first_answers(run_folder.answers(name), plan.repeats) for name in plan.live},
+            outputs=self._answers(run_folder),
             tally=self._tally,
+            similarity=tuple(similarity),
             notes=tuple(self._notes()),
             failed=self._counts.failed_answers + self._counts.failed_judgments,
         )
 
+    def _embedder(self, provider: str, model: str) -> ProviderEmbedder:
+        return ProviderEmbedder(self._setup.client, provider, model)
+
+    def _answers(self, folder: RunFolder) -> dict[str, OutputsSource]:
+        live = self._plan.live
+        return {name: _first_answers(folder.answers(name), self._plan.repeats) for name in live}
+
+    def _sources(self, folder: RunFolder) -> dict[str, OutputsSource]:
+        """All outputs that there are now, made or on file."""
+        on_file = {
+            name: each.outputs for name, each in self._duel.variants.items() if each.outputs is not None
+        }
+        return on_file | self._answers(folder)
+
     def _providers(self) -> list[str]:
         names = [str(settings.provider) for settings in self._plan.live.values()]
+        rules = [similarity.rule for similarity in self._duel.similarity]
+        names += [rule.provider for rule in rules if isinstance(rule, EmbeddingRule) and rule.provider]
         if self._duel.live_judge is not None:
             names += [str(member.provider) for member in self._duel.live_judge.members]
         return list(dict.fromkeys(names))

@@ -7,16 +7,21 @@ from pathlib import Path
 
 import numpy as np
 
-from promptarena.definitions.duel import OutputsSource
+from promptarena.definitions.duel import Duel, OutputsSource
 from promptarena.evaluation.check_rates import CheckResults
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset
 from promptarena.evaluation.recorded import FAILED, MISSING, NOT_APPLICABLE, PASSED
 from promptarena.evaluation.scores import AxisScores
-from promptarena.evaluation.similarity.scoring import PreparedSimilarity, SimilarityScores
+from promptarena.evaluation.similarity.scoring import (
+    EmbedderOf,
+    PreparedSimilarity,
+    SimilarityScores,
+    prepare_similarity,
+)
 from promptarena.evaluation.table import content_of, read_rows
 
-__all__ = ["passing", "score_outputs"]
+__all__ = ["passing", "prepare_similarities", "score_outputs"]
 
 
 async def score_outputs(
@@ -31,8 +36,10 @@ async def score_outputs(
     scored.
 
     Raises:
-        ModelCallError, BudgetSpentError: an endpoint gave no vectors.
+        ProviderUnusableError, BudgetSpentError: an endpoint gives no vectors any more.
     """
+    if not measures:
+        return []
     by_variant: dict[str, SimilarityScores] = {}
     for name, source in outputs.items():
         scores = by_variant[name] = SimilarityScores(measures, dataset)
@@ -55,22 +62,26 @@ async def score_outputs(
     ]
 
 
-def passing(
-    measures: Sequence[PreparedSimilarity], axes: Sequence[AxisScores], dataset: Dataset
-) -> dict[str, CheckResults]:
+def passing(duel: Duel, axes: Sequence[AxisScores], dataset: Dataset) -> dict[str, CheckResults]:
     """Those measures that ask for a least score, as results of checks, by title and variant."""
     found: dict[str, CheckResults] = {}
-    for measure, axis in zip(measures, axes, strict=True):
-        if measure.least is None:
+    for similarity, axis in zip(duel.similarity, axes, strict=True):
+        least, column = similarity.rule.min, similarity.rule.reference or duel.dataset.reference
+        if least is None or column is None:
             continue
-        references = dataset.columns[measure.column]
+        references = dataset.columns[column]
         without = np.array([MISSING if text and text.strip() else NOT_APPLICABLE for text in references])
-        found[measure.title] = {
+        found[similarity.title] = {
             name: np.where(
                 axis.scored[name][:, 0],
-                np.where(values[:, 0] >= measure.least, PASSED, FAILED),
+                np.where(values[:, 0] >= least, PASSED, FAILED),
                 without,
             ).astype(np.int8)
             for name, values in axis.values.items()
         }
     return found
+
+
+def prepare_similarities(duel: Duel, embedder_of: EmbedderOf | None = None) -> list[PreparedSimilarity]:
+    """A duel's measures made ready; see `prepare_similarity`."""
+    return [prepare_similarity(each, duel.dataset.reference, embedder_of) for each in duel.similarity]

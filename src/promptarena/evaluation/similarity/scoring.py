@@ -16,7 +16,7 @@ from promptarena.definitions.similarity import (
     LexicalRule,
     Similarity,
 )
-from promptarena.errors import UsageError
+from promptarena.errors import ModelCallError, ProviderUnusableError, UsageError
 from promptarena.evaluation.dataset import Dataset
 from promptarena.evaluation.similarity.bertscore import bertscore
 from promptarena.evaluation.similarity.lexical import chrf, rouge_l, token_f1
@@ -32,6 +32,8 @@ EmbedderOf = Callable[[str, str], Embedder]
 """Who makes vectors with a provider's model."""
 
 _BATCH: Final = 64
+_BATCH_CHARACTERS: Final = 1_000_000
+"""What may wait together, so that long outputs do not pile up."""
 _LONGEST: Final = 100_000
 """Characters that are compared by words and letters; what follows in a longer text is not looked at."""
 
@@ -43,8 +45,6 @@ class PreparedSimilarity:
     title: str
     column: str
     """Of the dataset: what outputs are compared with."""
-    least: float | None
-    """The score from which an output passes; None where none is asked for."""
     low: float
     """The lowest score that there can be; 1 is the highest."""
     measure: Measure
@@ -79,7 +79,7 @@ def prepare_similarity(
             measure, low = _bertscores(), -1.0
         case LexicalRule():
             measure, low = _lexical(rule.measure), 0.0
-    return PreparedSimilarity(similarity.title, column, rule.min, low, measure)
+    return PreparedSimilarity(similarity.title, column, low, measure)
 
 
 class SimilarityScores:
@@ -100,24 +100,26 @@ class SimilarityScores:
         self.scored: NDArray[np.bool_] = np.zeros(shape, dtype=np.bool_)
         """The same shape. A case without a reference or an output has no score; it is never 0."""
         self._waiting: list[tuple[int, int, str]] = []
+        self._characters = 0
 
     async def add(self, case: int, output: str, repeat: int = 0) -> None:
         """Score an output, together with those that come next.
 
         Raises:
-            ModelCallError, BudgetSpentError: an endpoint gave no vectors.
+            ProviderUnusableError, BudgetSpentError: an endpoint gives no vectors any more.
         """
         self._waiting.append((case, repeat, output))
-        if len(self._waiting) >= _BATCH:
+        self._characters += len(output)
+        if len(self._waiting) >= _BATCH or self._characters >= _BATCH_CHARACTERS:
             await self.finish()
 
     async def finish(self) -> None:
         """Score what waits.
 
         Raises:
-            ModelCallError, BudgetSpentError: as `add`.
+            ProviderUnusableError, BudgetSpentError: as `add`.
         """
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._characters = self._waiting, [], 0
         for number, measure in enumerate(self._measures):
             column = self._dataset.columns[measure.column]
             pairs = [
@@ -126,10 +128,22 @@ class SimilarityScores:
                 if (reference := column[case]) is not None and reference.strip()
             ]
             if pairs:
-                scores = await measure.measure([pair[2] for pair in pairs], [pair[3] for pair in pairs])
-                at = (number, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
-                self.values[at] = scores
-                self.scored[at] = True
+                await self._score(number, measure.measure, pairs)
+
+    async def _score(self, number: int, measure: Measure, pairs: Sequence[tuple[int, int, str, str]]) -> None:
+        try:
+            scores = await measure([pair[2] for pair in pairs], [pair[3] for pair in pairs])
+        except ProviderUnusableError:
+            raise
+        except ModelCallError:
+            # A text that an endpoint refuses has no score; the others of its batch do.
+            if len(pairs) > 1:
+                for pair in pairs:
+                    await self._score(number, measure, [pair])
+            return
+        at = (number, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
+        self.values[at] = scores
+        self.scored[at] = True
 
 
 def _cosines(embedder: Embedder) -> Measure:
