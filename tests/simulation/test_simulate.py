@@ -55,6 +55,23 @@ def test_every_kind_of_metric_goes_through(tmp_path: Path, kind: str) -> None:
     assert effect.figure("power").value >= 5 / 12
 
 
+@pytest.mark.parametrize(
+    ("kind", "lines"),
+    [
+        ("rate", {"guardrails": "[{metric: latency_p95, margin: 600}, {metric: error_rate, margin: 0.2}]"}),
+        ("mean with a covariate", {"segments": "[tier]"}),
+        ("count", {}),
+        ("ratio", {}),
+    ],
+)
+def test_an_event_log_of_the_same_units_has_the_same_verdict(
+    tmp_path: Path, kind: str, lines: dict[str, str]
+) -> None:
+    asked = Asked(experiments=2, seed=5, workers=1, logged=1)
+    for scenario in _simulate(tmp_path, kind, 2, asked=asked, **lines).scenarios:
+        assert scenario.through_log == (1, 1)
+
+
 def test_large_harm_is_rolled_back_between_looks(tmp_path: Path) -> None:
     asked = Asked(experiments=10, seed=5, workers=1, effects={"resolved": (Margin(value=0.3), True)})
     _, harmed = _simulate(tmp_path, "rate", 10, asked=asked).scenarios
@@ -105,6 +122,8 @@ def test_a_burn_in_only_makes_it_longer(tmp_path: Path) -> None:
         (Asked(experiments=1), {}, "no Monte-Carlo error"),
         (Asked(seed=-1), {}, "seed"),
         (Asked(missing=1.0), {}, "without a value"),
+        (Asked(logged=-1), {}, "0 or more"),
+        (Asked(logged=1), {"unit": "team"}, "without a log"),
         (Asked(correlation=1.0), {}, "correlation"),
         (Asked(effects={"rating": (Margin(value=1), False)}), {}, "neither the primary nor a guardrail"),
         (Asked(effects={"resolved": (Margin(value=0.5), False)}), {}, "rate of 1.1"),

@@ -41,6 +41,9 @@ def simulate(
     ] = 0.5,
     experiments: Annotated[int, typer.Option(help="How many, of each truth.")] = 1_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 1,
+    log: Annotated[
+        int, typer.Option(help="So many of each truth also go through a real event log.", metavar="N")
+    ] = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; one a core.")] = None,
     html: Html = None,
     markdown: Markdown = None,
@@ -63,6 +66,7 @@ def simulate(
         correlation=correlation,
         experiments=experiments,
         seed=seed,
+        logged=log,
         workers=workers,
     )
     with _bar() as progress:

@@ -28,6 +28,7 @@ def asked_from_flags(
     correlation: float = 0.5,
     experiments: int = 1_000,
     seed: int = 1,
+    logged: int = 0,
     workers: int | None = None,
 ) -> Asked:
     """Read what was written.
@@ -41,6 +42,7 @@ def asked_from_flags(
         correlation: of covariates.
         experiments: how many of each truth.
         seed: of all of them.
+        logged: how many of each truth go through an event log too.
         workers: processes.
 
     Raises:
@@ -81,6 +83,7 @@ def asked_from_flags(
         daily_units=daily,
         missing=share,
         correlation=correlation,
+        logged=logged,
         workers=workers,
     )
 

@@ -8,11 +8,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from promptarena.simulation.trial import Outcome, Trial, run_trial
+
+if TYPE_CHECKING:
+    from promptarena.definitions.experiment import Experiment
 
 __all__ = ["Course", "run_all"]
 
@@ -28,6 +31,10 @@ class Course:
     number: int
     """Of the truth, which seeds differ by."""
     experiments: int
+    logged: int = 0
+    """How many of them go through an event log too."""
+    definition: Experiment | None = None
+    """For those."""
 
 
 def run_all(
@@ -76,4 +83,11 @@ def _each(
 def _run(courses: Sequence[Course], seed: int, batch: tuple[int, range]) -> list[Outcome]:
     which, numbers = batch
     course = courses[which]
-    return [run_trial(course.trial, np.random.default_rng([seed, course.number, n])) for n in numbers]
+    return [
+        run_trial(
+            course.trial,
+            np.random.default_rng([seed, course.number, n]),
+            course.definition if n < course.logged else None,
+        )
+        for n in numbers
+    ]

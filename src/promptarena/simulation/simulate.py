@@ -54,6 +54,8 @@ class Asked:
     """The share of units without a value, of metrics whose absence means `missing`."""
     correlation: float = 0.5
     """Of covariates with their metrics."""
+    logged: int = 0
+    """How many experiments of each truth also go through an event log."""
     workers: int | None = None
 
 
@@ -73,6 +75,10 @@ def simulate(
     _check(asked)
     _refuse_adaptive(experiment)
     plan = _deciding(experiment.analysis_plan())
+    if asked.logged:
+        from promptarena.simulation.event_trial import refuse_unwritable
+
+        refuse_unwritable(experiment, plan.metrics)
     request = PlanRequest.from_analysis_plan(plan)
     size = size_plan(request)
     assumed = assumptions(plan, size, asked.stated)
@@ -80,7 +86,13 @@ def simulate(
     population = _population(plan, size, tuple(assumed.values()), asked)
     planned = PlannedSize(size.max_information, size.total)
     courses = [
-        Course(Trial(plan, planned, population, _effects(plan, truth)), number, asked.experiments)
+        Course(
+            Trial(plan, planned, population, _effects(plan, truth)),
+            number,
+            asked.experiments,
+            asked.logged,
+            experiment if asked.logged else None,
+        )
         for number, truth in enumerate(scenarios)
     ]
     total, done = asked.experiments * len(courses), 0
@@ -119,6 +131,10 @@ def _check(asked: Asked) -> None:
         )
     if asked.seed < 0:
         raise UsageError(f"a seed is 0 or more; found {asked.seed}.", where=Location(field="--seed"))
+    if asked.logged < 0:
+        raise UsageError(
+            f"a number of experiments is 0 or more; found {asked.logged}.", where=Location(field="--log")
+        )
     if not 0 <= asked.missing < 1:
         raise UsageError(
             f"the share of units without a value lies in [0, 1); found {asked.missing:g}.",
@@ -198,7 +214,13 @@ def _readout(
         experiments=len(outcomes),
         figures=figures(outcomes, plan, size, truth, waiting),
         stops=stops(outcomes, len(plan.design.looks)),
+        through_log=_through_log(outcomes),
     )
+
+
+def _through_log(outcomes: Sequence[Outcome]) -> tuple[int, int] | None:
+    tried = [outcome.agrees for outcome in outcomes if outcome.agrees is not None]
+    return (len(tried), sum(tried)) if tried else None
 
 
 def _notes(experiment: Experiment, size: Plan) -> list[str]:

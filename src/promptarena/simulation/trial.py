@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from promptarena.definitions.analysis_plan import AnalysisPlan
 from promptarena.definitions.readout import Interval, Status
 from promptarena.simulation.cells import FIRST_DAY, arrivals_of, cube_of, unit_counts
 from promptarena.simulation.units import Population, draw_units
+
+if TYPE_CHECKING:
+    from promptarena.definitions.experiment import Experiment
 
 __all__ = ["Outcome", "Trial", "run_trial"]
 
@@ -59,12 +63,27 @@ class Outcome:
     """Whether the primary's final interval holds the first treatment's true effect; `None`: there is none."""
     above: bool | None
     """Whether its final estimate lies above the truth, as far as looks decided the end."""
+    agrees: bool | None = None
+    """Whether an event log of the same units had the same verdict; `None`: not asked."""
 
 
-def run_trial(trial: Trial, rng: np.random.Generator) -> Outcome:
-    """Draw an experiment and read it until it ends, or its days do."""
+def run_trial(trial: Trial, rng: np.random.Generator, logged: Experiment | None = None) -> Outcome:
+    """Draw an experiment and read it until it ends, or its days do.
+
+    Args:
+        trial: what to simulate.
+        rng: whose state alone decides.
+        logged: the definition, where the units are to go through an event log as well.
+    """
     units = draw_units(rng, trial.population, trial.effects)
-    return follow(trial, cube_of(units, trial.population, trial.variants))
+    outcome = follow(trial, cube_of(units, trial.population, trial.variants))
+    if logged is None:
+        return outcome
+    from promptarena.simulation.event_trial import readout_from_log
+
+    read = readout_from_log(logged, trial.plan.metrics, trial.variants, units, outcome.days)
+    verdict = read.verdict
+    return replace(outcome, agrees=(verdict.status, verdict.variant) == (outcome.status, outcome.variant))
 
 
 def follow(trial: Trial, cube: Cube) -> Outcome:

@@ -94,10 +94,11 @@ def draw_units(rng: np.random.Generator, of: Population, effects: Sequence[Mappi
     segments = {name: np.searchsorted(bounds, rng.random(n), side="right") for name in of.segments}
     facts: dict[str, Facts] = {}
     by_fact: dict[str, Floats] = {}
+    masks: dict[str, NDArray[np.bool_]] = {}
     for assumed in drawing_order(of.assumed):
         shifts = np.array([0.0, *(effect.get(assumed.metric.name, 0.0) for effect in effects)])
         drawn = _draw(rng, assumed, shifts[variant], by_fact)
-        facts[assumed.metric.name] = _observed(rng, assumed, drawn, shifts[variant], of)
+        facts[assumed.metric.name] = _observed(rng, assumed, drawn, shifts[variant], of, masks)
     return Units(day, variant, segments, facts)
 
 
@@ -133,6 +134,8 @@ def _values(rng: np.random.Generator, assumed: Assumed, shift: Floats, over: Flo
     match assumed.metric.kind:
         case MetricKind.RATE:
             return (rng.random(n) < mean).astype(np.float64)
+        case MetricKind.COUNT if assumed.metric.of == "requests":  # a unit that came made a call
+            return 1 + _counts(rng, np.maximum(mean - 1, 0.0), sd)
         case MetricKind.COUNT:
             return _counts(rng, mean, sd)
         case MetricKind.MEAN:
@@ -152,10 +155,11 @@ def _values(rng: np.random.Generator, assumed: Assumed, shift: Floats, over: Flo
 
 def _counts(rng: np.random.Generator, mean: Floats, sd: float) -> Floats:
     """Poisson, or with more spread a gamma mixture of it (negative binomial) with the variance asked for."""
-    excess = sd**2 - float(mean.mean())
-    if excess <= 0:
+    level = float(mean.mean()) if len(mean) else 0.0
+    excess = sd**2 - level
+    if excess <= 0 or level == 0:
         return rng.poisson(mean).astype(np.float64)
-    shape = float(mean.mean()) ** 2 / excess
+    shape = level**2 / excess
     return rng.poisson(mean * rng.gamma(shape, 1 / shape, len(mean))).astype(np.float64)
 
 
@@ -181,6 +185,7 @@ def _observed(
     drawn: tuple[Floats, Floats | None],
     shift: Floats,
     of: Population,
+    masks: dict[str, NDArray[np.bool_]],
 ) -> Facts:
     values, over = drawn
     metric = assumed.metric
@@ -191,7 +196,7 @@ def _observed(
         covariates = _covariates(rng, assumed, centred / spread, of.correlation)
     seen = None
     if metric.absent is Absence.MISSING and of.missing > 0:
-        seen = rng.random(len(values)) >= of.missing
+        seen = masks.setdefault(metric.of, rng.random(len(values)) >= of.missing)
     if metric.audited_by is None:
         return Facts(values, over, covariates, seen)
     shared = min(max(of.correlation, _LEAST_CORRELATION), 1.0)
