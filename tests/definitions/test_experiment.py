@@ -50,7 +50,7 @@ def test_the_documented_example_loads_word_for_word(experiment_file: Path) -> No
     assert experiment.rollout is not None
     offline, _, canary, _ = experiment.rollout
     assert isinstance(offline, OfflineStage)
-    assert offline.dataset == (experiment_file.parent / "golden/support.jsonl").resolve()
+    assert Path(offline.dataset.file) == (experiment_file.parent / "golden/support.jsonl").resolve()
     assert isinstance(canary, CanaryStage)
     assert (canary.traffic, canary.lasts) == (0.1, timedelta(days=1))
     assert [metric.name for metric in experiment.monitored] == ["error_rate", "latency_p95"]

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Arena, arena  # noqa: F401
+from tests.sdk.arenas import events_in
 
+from promptarena.definitions.events import Generation
 from promptarena.demo.provider import SimulatedProvider
 
 EXAMPLE = Path(__file__).resolve().parent.parent.parent / "examples" / "support-bot"
@@ -47,6 +49,30 @@ def test_the_change_passes_its_gate_and_a_second_run_asks_nothing(
     assert pair["unscored"] == 0
     # Two answers, two orders and two rubrics a case.
     assert asked == 69 * 6
+
+
+def test_its_experiment_goes_from_its_offline_stage_to_users_on_the_evidence_that_was_stored(
+    arena: Arena,  # noqa: F811
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(folder)
+    definition = folder / "experiments" / "cite-policy.yaml"
+    assert arena("start", definition).status == 0
+    refused = arena("ramp", "cite-policy")
+    assert refused.status == 2
+    assert "no gate's result was given" in refused.err
+    with SimulatedProvider(pace=0) as provider:
+        monkeypatch.setenv("OPENAI_BASE_URL", provider.base_url)
+        found = arena("duel", definition, "--json")
+    assert found.status == 0, found.err
+    assert found.json["gate"]["status"] == "pass"
+    assert arena("ramp", "cite-policy").status == 0
+    history = arena("history", "cite-policy", "--json").json
+    assert '"pass"' in json.dumps(history)
+    generations = [event for event in events_in(folder / ".arena") if isinstance(event, Generation)]
+    assert {event.experiment for event in generations} == {"cite-policy"}
+    assert {event.role for event in generations} == {"offline"}
 
 
 def test_without_a_provider_it_says_what_to_do(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,7 @@ from promptarena.cli.options import AsJson, Html, Markdown
 if TYPE_CHECKING:
     from promptarena.definitions.duel import Duel
     from promptarena.definitions.duel_readout import DuelReadout
+    from promptarena.definitions.experiment import Experiment
     from promptarena.evaluation.check_powers import CheckPowers
 
 __all__ = ["register"]
@@ -23,7 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 def duel(
-    file: Annotated[Path, typer.Argument(help="A duel's definition (YAML).")],
+    file: Annotated[Path, typer.Argument(help="A duel's definition, or an experiment's (YAML).")],
     html: Html = None,
     markdown: Markdown = None,
     gate: Annotated[
@@ -54,61 +57,76 @@ def duel(
     """Compare variants on a golden dataset: win rates, ties, conflicts, a ranking, and the gate.
 
     Outputs and verdicts that are on file are read; variants with settings answer now, and a judge with a
-    model judges now. A run that was stopped goes on by the same command: what was paid is kept.
+    model judges now. Of an experiment its offline stage is run, and the gate's result kept for `arena ramp`.
+    A run that was stopped goes on by the same command: what was paid is kept.
 
     With a gate the exit status is its answer: 0 pass, 1 fail, 3 inconclusive, 4 invalid or not completed.
     """
     from promptarena.cli.rendering import refuse_overwriting, render_duel
     from promptarena.definitions.duel import load_duel, referenced_files
+    from promptarena.definitions.experiment import load_experiment
     from promptarena.evaluation.check_powers import project_powers
+    from promptarena.evaluation.offline_stage import is_experiment, offline_duel
 
-    definition = load_duel(file)
+    experiment = load_experiment(file) if is_experiment(file) else None
+    definition = load_duel(file) if experiment is None else offline_duel(experiment)
     if html is not None or markdown is not None:
         refuse_overwriting(html, markdown, [file, *referenced_files(definition, file.parent)])
     readout = _concluded(
         definition,
         file,
+        _Calls(concurrency, budget, fresh, record, shown=not as_json),
         open_holdout=gate,
         early_stop=early_stop,
-        concurrency=concurrency,
-        budget=budget,
-        fresh=fresh,
-        record=record,
-        shown=not as_json,
         powers=project_powers(file.parent, allow_code=allow_code),
+        experiment=experiment.name if experiment is not None else None,
     )
+    if experiment is not None:
+        _store(readout, experiment)
     raise typer.Exit(render_duel(readout, as_json=as_json, html=html, markdown=markdown))
+
+
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """How calls are made, where some are."""
+
+    concurrency: int
+    budget: float | None
+    fresh: bool
+    record: Path | None
+    shown: bool
+    """Whether progress is."""
 
 
 def _concluded(
     definition: Duel,
     file: Path,
+    calls: _Calls,
     *,
     open_holdout: bool,
     early_stop: bool,
-    concurrency: int,
-    budget: float | None,
-    fresh: bool,
-    record: Path | None,
-    shown: bool,
     powers: CheckPowers,
+    experiment: str | None,
 ) -> DuelReadout:
     """The duel's readout, with calls made where it asks for some."""
+    from promptarena.cli.run_progress import RunProgress
     from promptarena.evaluation.duel import conclude_duel
 
-    if not definition.calls_models:
-        return conclude_duel(
-            definition, file.parent, open_holdout=open_holdout, early_stop=early_stop, powers=powers
-        )
-    from promptarena.cli.run_progress import RunProgress
-    from promptarena.wiring import live_setup
+    with ExitStack() as stack:
+        live = None
+        if definition.calls_models:
+            from promptarena.wiring import live_setup
 
-    with (
-        RunProgress(shown) as progress,
-        live_setup(
-            file, concurrency=concurrency, budget=budget, fresh=fresh, record=record, watch=progress
-        ) as live,
-    ):
+            live = stack.enter_context(
+                live_setup(
+                    file,
+                    concurrency=calls.concurrency,
+                    budget=calls.budget,
+                    fresh=calls.fresh,
+                    record=calls.record,
+                    watch=stack.enter_context(RunProgress(calls.shown)),
+                )
+            )
         return conclude_duel(
             definition,
             file.parent,
@@ -116,4 +134,18 @@ def _concluded(
             early_stop=early_stop,
             powers=powers,
             live=live,
+            experiment=experiment,
         )
+
+
+def _store(readout: DuelReadout, experiment: Experiment) -> None:
+    """Keep the gate's result where `arena ramp` looks for it."""
+    from promptarena.definitions.project import find_project
+    from promptarena.reporting.files import write_whole
+    from promptarena.reporting.json import to_json
+    from promptarena.rollout.evidence import stored_evidence
+
+    root = find_project(experiment.file.resolve().parent).parent
+    path = stored_evidence(root, experiment.name, experiment.content_hash)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(to_json(readout), path)

@@ -13,6 +13,7 @@ from promptarena.errors import UsageError
 
 if TYPE_CHECKING:
     from promptarena.rollout.evidence import Evidence
+    from promptarena.storage.registry.registry import Registry
 
 __all__ = ["register"]
 
@@ -71,7 +72,12 @@ def ramp(
     share = _share("--traffic", traffic) if traffic is not None else None
     with opened_lifecycle() as (registry, lifecycle):
         done = lifecycle.ramp(
-            name, to=to, traffic=share, reason=reason, evidence=_evidence(evidence), override=override
+            name,
+            to=to,
+            traffic=share,
+            reason=reason,
+            evidence=_evidence(evidence) or _offline_evidence(registry, name),
+            override=override,
         )
         render_done(done, registry, as_json=as_json)
 
@@ -149,6 +155,20 @@ def _share(flag: str, written: str) -> float:
         return parse_share(float(written) if written.replace(".", "", 1).isdigit() else written)
     except ValueError as error:
         raise UsageError(f"{flag}: {error}.") from None
+
+
+def _offline_evidence(registry: Registry, name: str) -> Evidence | None:
+    """What `arena duel` found of the offline stage of exactly the definition that was started."""
+    from promptarena.definitions.project import find_project
+    from promptarena.rollout.evidence import read_evidence, stored_evidence
+    from promptarena.rollout.lifecycle import known_standing
+
+    standing = known_standing(registry, name)
+    if standing.last.stage != "offline":
+        return None
+    root = find_project(Path.cwd()).parent
+    file = stored_evidence(root, name, standing.experiment.definition_hash)
+    return read_evidence(file) if file.is_file() else None
 
 
 def _evidence(file: Path | None) -> Evidence | None:

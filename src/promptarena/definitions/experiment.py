@@ -11,7 +11,7 @@ from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Guardrai
 from promptarena.definitions.bandit import Bandit
 from promptarena.definitions.catalogue import BUILT_IN
 from promptarena.definitions.content_hash import canonical_json, content_hash
-from promptarena.definitions.document import read_document
+from promptarena.definitions.document import FieldPath, read_document
 from promptarena.definitions.eligibility import Condition
 from promptarena.definitions.experiment_checks import check_experiment
 from promptarena.definitions.experiment_file import ExperimentFile
@@ -168,14 +168,20 @@ def _rollout(written: ExperimentFile, project: Project, mistakes: Mistakes) -> t
     stages: list[Stage] = []
     for index, stage in enumerate(written.rollout):
         if isinstance(stage, OfflineStage):
-            files = {
-                name: find_file(str(file), project.root, mistakes, ("rollout", index, name))
-                for name in ("dataset", "judge")
-                if (file := getattr(stage, name)) is not None
-            }
-            stage = stage.model_copy(update=files)
+            stage = _with_files(stage, project, mistakes, ("rollout", index))
         stages.append(stage)
     return tuple(stages)
+
+
+def _with_files(stage: OfflineStage, project: Project, mistakes: Mistakes, at: FieldPath) -> OfflineStage:
+    def found(written: Path | str | None, name: str) -> Path | None:
+        return None if written is None else find_file(str(written), project.root, mistakes, (*at, name))
+
+    named = {name: found(getattr(stage.dataset, name), "dataset") for name in ("file", "holdout")}
+    files = {name: str(file) for name, file in named.items() if file is not None}
+    return stage.model_copy(
+        update={"dataset": stage.dataset.model_copy(update=files), "judge": found(stage.judge, "judge")}
+    )
 
 
 def _resolved(

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from promptarena.definitions.checks import OutputCheck
+from promptarena.definitions.dataset_source import DatasetSource
 from promptarena.definitions.frozen import Frozen, mistake
 from promptarena.definitions.gate_rule import GateRule
 from promptarena.definitions.names import Text
@@ -43,8 +45,12 @@ class OfflineStage(Frozen):
     """Answers on a golden dataset, judged, before any user sees one."""
 
     stage: Literal["offline"]
-    dataset: FileName
+    dataset: DatasetSource
+    """The golden dataset: a file's name, or with its columns as a duel says them. Of a name alone the columns
+    are found by what they are called: `input`, `question` or `prompt`; `reference` or `expected`; `context`
+    or `documents`."""
     judge: FileName | None = None
+    checks: tuple[OutputCheck, ...] = ()
     gate: GateRule | None = None
 
 

@@ -30,7 +30,16 @@ def portable(experiment: Experiment, root: Path) -> Experiment:
 
     rollout = experiment.rollout and tuple(
         stage.model_copy(
-            update={"dataset": relative(stage.dataset), "judge": stage.judge and relative(stage.judge)}
+            update={
+                "dataset": stage.dataset.model_copy(
+                    update={
+                        name: str(relative(Path(file)))
+                        for name in ("file", "holdout")
+                        if (file := getattr(stage.dataset, name)) is not None
+                    }
+                ),
+                "judge": stage.judge and relative(stage.judge),
+            }
         )
         if isinstance(stage, OfflineStage)
         else stage

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from promptarena.errors import DataError, Location
 
-__all__ = ["Evidence", "read_evidence"]
+__all__ = ["Evidence", "read_evidence", "stored_evidence"]
 
 MAX_BYTES: Final = 20_000_000
 
@@ -80,6 +80,17 @@ def read_evidence(path: Path) -> Evidence:
             **_said(verdict),
         )
     return Evidence(**known, kind="other")
+
+
+def stored_evidence(root: Path, experiment: str, definition_hash: str) -> Path:
+    """Where `arena duel` leaves the result of an experiment's offline stage: it is of this definition alone.
+
+    Args:
+        root: the project's folder.
+        experiment: its name.
+        definition_hash: of what is frozen at its start.
+    """
+    return root / ".arena" / "evidence" / f"{experiment}-{definition_hash[:16]}.json"
 
 
 def _said(answer: dict[str, Any]) -> dict[str, Any]:
