@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from promptarena.definitions.course import Move, Status
+from promptarena.definitions.dataset_source import DatasetSource
 from promptarena.definitions.rollout_plan import (
     AbStage,
     CanaryStage,
@@ -21,7 +21,7 @@ from promptarena.definitions.rollout_plan import (
 from promptarena.errors import UsageError
 from promptarena.rollout.transitions import State, begin, move, ramp, ship
 
-_OFFLINE = OfflineStage(stage="offline", dataset=Path("golden.jsonl"))
+_OFFLINE = OfflineStage(stage="offline", dataset=DatasetSource(file="golden.jsonl"))
 _SHADOW = ShadowStage(stage="shadow", traffic=0.2)
 _CANARY = CanaryStage(stage="canary", traffic=0.1)
 _AB = AbStage(stage="ab", traffic=0.5)
