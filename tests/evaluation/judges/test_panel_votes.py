@@ -2,18 +2,37 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from promptarena.definitions.judge_panel import Panel
-from promptarena.evaluation.judges.panel_votes import decided_score, decided_verdict
+from promptarena.evaluation.judges.panel_votes import decided_scores, decided_verdicts
 
 VOTE = st.sampled_from([None, 0.0, 0.5, 1.0])
 
 
 def panel(members: int, **said: object) -> Panel:
     return Panel.model_validate({"members": [{"model": str(n)} for n in range(members)], **said})
+
+
+def decided_verdict(votes: list[float | None], rule: Panel | None) -> float | None:
+    return _plain(decided_verdicts(_array(votes), rule))
+
+
+def decided_score(votes: list[float | None], rule: Panel | None) -> float | None:
+    return _plain(decided_scores(_array(votes), rule))
+
+
+def _array(votes: list[float | None]) -> NDArray[np.float64]:
+    return np.array([[np.nan if vote is None else vote for vote in votes]])
+
+
+def _plain(found: NDArray[np.float64]) -> float | None:
+    [one] = found.tolist()
+    return None if np.isnan(one) else float(one)
 
 
 @given(st.lists(VOTE, min_size=2, max_size=7), st.integers(1, 7))

@@ -132,6 +132,12 @@ def test_what_is_hidden_is_shown_by_its_number(text: str, seen: str) -> None:
     assert shown_openly(text) == seen
 
 
+def test_of_a_long_run_of_hidden_characters_the_rest_is_counted() -> None:
+    seen = shown_openly("a" + "\u200b" * 5000 + "b" + "\u202e" * 41)
+    assert seen == "a" + "\\u{200B}" * 40 + "\\u{+4960 hidden}b" + "\\u{202E}" * 40 + "\\u{+1 hidden}"
+    assert shown_openly("\u200b" * 40) == "\\u{200B}" * 40
+
+
 def test_a_seal_is_the_same_for_the_same_call_and_another_for_any_other() -> None:
     seals = {
         seal_of(judge_hash, task, texts)

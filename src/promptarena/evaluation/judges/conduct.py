@@ -1,55 +1,21 @@
-"""What was gathered of a judge, and how it behaved."""
+"""How a judge behaved, from what was gathered of it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from dataclasses import replace
+
+import numpy as np
 
 from promptarena.definitions.judge import JudgeEntry, Scoring
 from promptarena.definitions.judge_conduct import JudgeConduct, MemberConduct
+from promptarena.evaluation.judges.gathered import NOT_ASKED, Gathered, Given
 from promptarena.evaluation.judges.model_family import self_preference
-from promptarena.evaluation.judges.panel_votes import decided_verdict
-from promptarena.evaluation.judges.questions import ABSTAINED, NO_ANSWER
+from promptarena.evaluation.judges.panel_votes import Votes, decided_verdicts
+from promptarena.evaluation.judges.questions import ABSTAINED
 
-__all__ = ["Gathered", "Votes", "conduct_of", "member_names"]
-
-Pair: TypeAlias = tuple[int, int, int, int]
-"""Case, variant shown first, variant shown second, repeat of the answers."""
-Asked: TypeAlias = tuple[int, int, int, int, int]
-"""The same, and which asking once more; 0 is the one that counts."""
-Scored: TypeAlias = tuple[int, int, int]
-"""Case, variant, repeat of the answer."""
-Votes: TypeAlias = list[float | None]
-"""One a member of the panel; `None` where it has none."""
-_Key: TypeAlias = tuple[str, Pair | Scored, int]
-"""Axis, what was judged, member."""
-
-
-@dataclass(slots=True)
-class Gathered:
-    """Judgments without their texts."""
-
-    pairs: dict[Asked, Votes] = field(default_factory=dict)
-    again: dict[Asked, Votes] = field(default_factory=dict)
-    """What was said where the same was asked once more."""
-    scores: dict[str, dict[Scored, Votes]] = field(default_factory=dict)
-    """By axis."""
-    reasons: dict[_Key, str] = field(default_factory=dict)
-    """Why a judgment has no score."""
-    weighted: dict[_Key, bool] = field(default_factory=dict)
-    """Of scores of a rubric, whether probabilities weighed it."""
-    signs: dict[Scored, tuple[str, ...]] = field(default_factory=dict)
-    """Of answers that seem to steer the judge."""
-
-    def note_reason(self, key: _Key, reason: str | None) -> None:
-        """Keep why there is no score, or that there is one after all."""
-        if reason is None:
-            self.reasons.pop(key, None)
-        else:
-            # Failed calls are one reason: what providers say of them differs from call to call.
-            self.reasons[key] = NO_ANSWER if reason.startswith(NO_ANSWER) else reason
+__all__ = ["conduct_of", "member_names"]
 
 
 def member_names(judge: JudgeEntry) -> tuple[str, ...]:
@@ -62,67 +28,79 @@ def member_names(judge: JudgeEntry) -> tuple[str, ...]:
 
 
 def conduct_of(
-    gathered: Gathered,
-    judge: JudgeEntry,
-    *,
-    name: str,
-    judge_hash: str,
-    variants: Sequence[str],
-    models: Mapping[str, str | None],
+    gathered: Gathered, judge: JudgeEntry, *, name: str, judge_hash: str, models: Mapping[str, str | None]
 ) -> JudgeConduct:
-    """How a judge behaved."""
+    """How a judge behaved; what was asked once more counts only for its noise, which its verdicts tell."""
     members = member_names(judge)
     panel = judge.panel is not None
-    suspected = Counter(variants[variant] for _, variant, _ in gathered.signs)
-    decided = [decided_verdict(votes, judge.panel) for votes in gathered.pairs.values()]
-    divided = sum(len({vote for vote in votes if vote is not None}) > 1 for votes in gathered.pairs.values())
+    pairs = [given for (_, _, again), given in gathered.pairs.items() if not again]
+    every = [*pairs, *gathered.scores.values()]
+    votes = np.concatenate([_flat(given) for given in pairs]) if pairs else np.empty((0, len(members)))
+    decided = decided_verdicts(votes, judge.panel)
+    weighable = [given for given in gathered.scores.values() if given.weighted is not None]
+    names = {number: variant for variant, number in gathered.variants.items()}
     found = JudgeConduct(
         judge=name,
         hash=judge_hash,
-        judgments=len(members) * (len(gathered.pairs) + sum(map(len, gathered.scores.values()))),
-        unscored=dict(Counter(gathered.reasons.values()).most_common()),
-        suspected=dict(suspected.most_common()),
+        judgments=sum(int((given.state != NOT_ASKED).sum()) for given in every),
+        unscored=dict(_by_reason(gathered, every).most_common()),
+        suspected=dict(Counter(names[variant] for _, variant, _ in gathered.signs).most_common()),
         signs=dict(Counter(sign for signs in gathered.signs.values() for sign in signs).most_common()),
-        decided=sum(verdict is not None for verdict in decided) if panel else 0,
-        divided=divided if panel else 0,
+        decided=int((~np.isnan(decided)).sum()) if panel else 0,
+        divided=_divided(votes) if panel else 0,
         spread=dict(_spread(gathered)) if panel else {},
-        members=tuple(_members(gathered, members, decided)) if panel else (),
-        weighable=len(gathered.weighted) if judge.scoring is Scoring.G_EVAL else 0,
-        weighted=sum(gathered.weighted.values()),
+        members=tuple(_members(gathered, every, members, votes, decided)) if panel else (),
+        weighable=sum(int((~np.isnan(given.votes)).sum()) for given in weighable)
+        if judge.scoring is Scoring.G_EVAL
+        else 0,
+        weighted=sum(int(given.weighted.sum()) for given in weighable if given.weighted is not None),
     )
     kin = self_preference(
         dict(zip(members, [str(member.model) for member in judge.members], strict=True)), models
     )
-    notes = (*_notes(found), *kin)
-    return replace(found, notes=notes)
+    return replace(found, notes=(*_notes(found), *kin))
+
+
+def _flat(given: Given) -> Votes:
+    """Shape (judged, members): the votes of what was asked at all."""
+    return given.votes[given.asked]
+
+
+def _by_reason(gathered: Gathered, every: Sequence[Given], member: int | None = None) -> Counter[str]:
+    """Judgments without a score, of all members or of one."""
+    counts: Counter[str] = Counter()
+    for given in every:
+        for reason, where in gathered.unscored(given).items():
+            counts[reason] += int((where if member is None else where[..., member]).sum())
+    return +counts
+
+
+def _divided(votes: Votes) -> int:
+    """Verdicts on which not all votes are the same."""
+    cast = votes[~np.isnan(votes).all(axis=1)]
+    return int((np.nanmin(cast, axis=1) != np.nanmax(cast, axis=1)).sum())
 
 
 def _spread(gathered: Gathered) -> Iterator[tuple[str, float]]:
-    for axis, by_answer in gathered.scores.items():
-        cast = [[vote for vote in votes if vote is not None] for votes in by_answer.values()]
-        several = [max(votes) - min(votes) for votes in cast if len(votes) > 1]
-        if several:
-            yield axis, sum(several) / len(several)
+    for axis in dict.fromkeys(name for name, _ in gathered.scores):
+        votes = np.concatenate([_flat(given) for (name, _), given in gathered.scores.items() if name == axis])
+        several = votes[(~np.isnan(votes)).sum(axis=1) > 1]
+        if len(several):
+            yield axis, float((np.nanmax(several, axis=1) - np.nanmin(several, axis=1)).mean())
 
 
 def _members(
-    gathered: Gathered, names: Sequence[str], decided: Sequence[float | None]
+    gathered: Gathered, every: Sequence[Given], names: Sequence[str], votes: Votes, decided: Votes
 ) -> Iterator[MemberConduct]:
     for number, name in enumerate(names):
-        verdicts = [votes[number] for votes in gathered.pairs.values()]
-        both = [
-            vote == verdict
-            for vote, verdict in zip(verdicts, decided, strict=True)
-            if vote is not None and verdict is not None
-        ]
-        scores = [votes[number] for by_answer in gathered.scores.values() for votes in by_answer.values()]
-        reasons = [reason for (_, _, member), reason in gathered.reasons.items() if member == number]
+        both = ~np.isnan(votes[:, number]) & ~np.isnan(decided)
+        reasons = _by_reason(gathered, every, number)
         yield MemberConduct(
             model=name,
-            votes=sum(vote is not None for vote in (*verdicts, *scores)),
-            abstained=reasons.count(ABSTAINED),
-            unreadable=len(reasons) - reasons.count(ABSTAINED),
-            agreement=sum(both) / len(both) if both else None,
+            votes=sum(int((~np.isnan(given.votes[..., number])).sum()) for given in every),
+            abstained=reasons[ABSTAINED],
+            unreadable=reasons.total() - reasons[ABSTAINED],
+            agreement=float((votes[both, number] == decided[both]).mean()) if both.any() else None,
         )
 
 

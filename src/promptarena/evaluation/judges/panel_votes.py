@@ -2,40 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from statistics import fmean, median
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from promptarena.definitions.judge_panel import Panel, ScoreRule
 
-__all__ = ["decided_score", "decided_verdict"]
+__all__ = ["Votes", "decided_scores", "decided_verdicts"]
+
+Votes: TypeAlias = NDArray[np.float64]
+"""Shape (..., members): each member's vote, NaN where it has none. NaN never leaves the judges' room."""
 
 
-def decided_verdict(votes: Sequence[float | None], panel: Panel | None) -> float | None:
-    """What most of the votes say of the answer shown first: 1 it won, 0 it lost, 1/2 otherwise.
+def decided_verdicts(votes: Votes, panel: Panel | None) -> Votes:
+    """What most of the votes say of the answers shown first: 1 they won, 0 they lost, 1/2 otherwise.
 
     >>> three = Panel.model_validate({"members": [{"model": "a"}, {"model": "b"}, {"model": "c"}]})
-    >>> [decided_verdict(votes, three) for votes in ([1, 1, 0], [1, 0, None], [1, None, None])]
-    [1.0, 0.5, None]
+    >>> decided_verdicts(np.array([[1, 1, 0], [1, 0, np.nan], [1, np.nan, np.nan]]), three)
+    array([1. , 0.5, nan])
 
     Args:
-        votes: one a member, 1, 1/2 or 0; `None` where it has none.
+        votes: 1, 1/2 or 0.
         panel: its rule; `None` for a single judge.
 
     Returns:
-        `None` with fewer votes than the panel needs.
+        Shape (...,): NaN with fewer votes than the panel needs.
     """
-    cast = [vote for vote in votes if vote is not None]
-    if len(cast) < (panel.needed if panel else 1):
-        return None
-    for verdict in (1.0, 0.0):
-        if 2 * cast.count(verdict) > len(cast):
-            return verdict
-    return 0.5
+    cast = (~np.isnan(votes)).sum(axis=-1)
+    won = 2 * (votes == 1).sum(axis=-1) > cast
+    lost = 2 * (votes == 0).sum(axis=-1) > cast
+    return np.where(cast >= _needed(panel), np.where(won, 1.0, np.where(lost, 0.0, 0.5)), np.nan)
 
 
-def decided_score(votes: Sequence[float | None], panel: Panel | None) -> float | None:
-    """The mean or the median of a panel's scores of one answer; `None` with fewer than it needs."""
-    cast = [vote for vote in votes if vote is not None]
-    if len(cast) < (panel.needed if panel else 1):
-        return None
-    return median(cast) if panel and panel.scores is ScoreRule.MEDIAN else fmean(cast)
+def decided_scores(votes: Votes, panel: Panel | None) -> Votes:
+    """The mean or the median of a panel's scores, shape (...,); NaN with fewer votes than it needs."""
+    known = ~np.isnan(votes)
+    enough = known.sum(axis=-1) >= _needed(panel)
+    found = np.full(enough.shape, np.nan)
+    rule = np.nanmedian if panel is not None and panel.scores is ScoreRule.MEDIAN else np.nanmean
+    found[enough] = rule(votes[enough], axis=-1)
+    return found
+
+
+def _needed(panel: Panel | None) -> int:
+    return panel.needed if panel is not None else 1

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+import numpy as np
+
 from promptarena.definitions.content_hash import content_hash
 from promptarena.definitions.events import Measurement
 from promptarena.definitions.judge import JudgeEntry, Scoring
 from promptarena.definitions.judge_panel import JudgeModel
 from promptarena.evaluation.judges.conduct import member_names
+from promptarena.evaluation.judges.gathered import Gathered
 from promptarena.evaluation.judges.instructions import instructions
 from promptarena.evaluation.judges.judgment import (
     PREFERENCE,
@@ -25,7 +28,7 @@ from promptarena.evaluation.judges.judgment import (
 )
 from promptarena.evaluation.judges.measurements import measurements
 from promptarena.evaluation.judges.pairwise import PairwiseQuestion
-from promptarena.evaluation.judges.panel_votes import decided_verdict
+from promptarena.evaluation.judges.panel_votes import decided_verdicts
 from promptarena.evaluation.judges.questions import NO_ANSWER, Question, Read, documents_of, message
 from promptarena.evaluation.judges.reply import Reply, UnreadableError, own_reply, reply_format
 from promptarena.evaluation.judges.rubric_scores import RubricQuestion
@@ -150,10 +153,12 @@ class PreparedJudge:
             subject = judgment.subject
             if subject.task is Task.PAIRWISE and not subject.again:
                 orders.setdefault(subject.variant, []).append(judgment.scores.get(PREFERENCE))
-        decided = {shown: decided_verdict(votes, self.judge.panel) for shown, votes in orders.items()}
-        mine = [score if shown == variant or score is None else 1 - score for shown, score in decided.items()]
-        scores = [score for score in mine if score is not None]
-        return sum(scores) / 2 if len(scores) == 2 else None
+        mine = []
+        for shown, cast in orders.items():
+            votes = np.array([np.nan if vote is None else vote for vote in cast])
+            score = float(decided_verdicts(votes, self.judge.panel))
+            mine.append(score if shown == variant else 1 - score)
+        return sum(mine) / 2 if len(mine) == 2 and not np.isnan(mine).any() else None
 
     def tally(
         self,
@@ -175,10 +180,13 @@ class PreparedJudge:
             hash=self.hash,
             judge=self.judge,
             axes=self.axes,
-            cases=cases,
-            variants={variant: number for number, variant in enumerate(variants)},
-            repeats=repeats,
             models=models or dict.fromkeys(variants),
+            gathered=Gathered(
+                cases=dict(cases),
+                variants={variant: number for number, variant in enumerate(variants)},
+                repeats=repeats,
+                members=len(self.judge.members),
+            ),
         )
 
     def events(

@@ -41,7 +41,7 @@ def signs_of_steering(text: str) -> tuple[str, ...]:
 
 def _found(text: str) -> tuple[str, ...]:
     hidden = hidden_characters(text)
-    seen = re.sub(r"\\u\{[0-9A-F]+\}", "", shown_openly(text)) if hidden else text
+    seen = re.sub(r"\\u\{[^{}]*\}", "", shown_openly(text)) if hidden else text
     plain = unicodedata.normalize("NFKC", seen).lower()
     found = [
         name

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from promptarena.definitions.judge import JudgeEntry
 from promptarena.definitions.judge_conduct import JudgeConduct
-from promptarena.evaluation.judges.conduct import Gathered, conduct_of
-from promptarena.evaluation.judges.judgment import PREFERENCE, Axis, Judgment, Task
-from promptarena.evaluation.judges.panel_votes import decided_score, decided_verdict
+from promptarena.evaluation.judges.conduct import conduct_of
+from promptarena.evaluation.judges.gathered import Gathered
+from promptarena.evaluation.judges.judgment import Axis, Judgment
+from promptarena.evaluation.judges.panel_votes import decided_scores, decided_verdicts
 from promptarena.evaluation.recorded import Verdicts
 from promptarena.evaluation.scores import AxisScores
 
@@ -20,48 +22,23 @@ __all__ = ["JudgeTally"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeTally:
-    """Memory grows with cases, not with texts. The same subject counts once, the last of it."""
+    """Memory grows with cases by some bytes a judgment, not with texts."""
 
     name: str
     hash: str
     judge: JudgeEntry
     axes: tuple[Axis, ...]
-    cases: Mapping[str, int]
-    """Number of each case, by id."""
-    variants: Mapping[str, int]
-    """Number of each variant, by name."""
-    repeats: int
     models: Mapping[str, str | None]
     """Of the variants, where known."""
-    gathered: Gathered = field(default_factory=Gathered)
+    gathered: Gathered
 
     def add(self, judgment: Judgment) -> None:
-        """Take one in.
+        """Take one in; of the same subject the last one counts.
 
         Raises:
             KeyError: its case or variant is none of this tally's.
         """
-        subject, members = judgment.subject, len(self.judge.members)
-        case, variant = self.cases[subject.case], self.variants[subject.variant]
-        for name, signs in judgment.suspected.items():
-            self.gathered.signs[case, self.variants[name], subject.repeat] = signs
-        if subject.task is Task.PAIRWISE and subject.against is not None:
-            pair = (case, variant, self.variants[subject.against], subject.repeat)
-            asked = self.gathered.pairs if not subject.again else self.gathered.again
-            votes = asked.setdefault((*pair, subject.again), [None] * members)
-            votes[subject.member] = judgment.scores.get(PREFERENCE)
-            if not subject.again:
-                reason = judgment.unscored.get(PREFERENCE)
-                self.gathered.note_reason((PREFERENCE, pair, subject.member), reason)
-            return
-        place = (case, variant, subject.repeat)
-        for name in (*judgment.scores, *judgment.unscored):
-            votes = self.gathered.scores.setdefault(name, {}).setdefault(place, [None] * members)
-            votes[subject.member] = judgment.scores.get(name)
-            key = (name, place, subject.member)
-            self.gathered.note_reason(key, judgment.unscored.get(name))
-            if subject.task is Task.RUBRIC and name in judgment.scores:
-                self.gathered.weighted[key] = name in judgment.weighted
+        self.gathered.add(judgment)
 
     def verdicts(self) -> Verdicts | None:
         """Pairwise verdicts as the columns of recorded ones; `None` where the judge compares no pairs.
@@ -70,16 +47,23 @@ class JudgeTally:
         """
         if self.judge.pairwise is None:
             return None
-        votes = self.gathered.pairs | self.gathered.again
-        asked = sorted(votes)
-        scores = [decided_verdict(votes[one], self.judge.panel) for one in asked]
-        columns = np.array(asked, dtype=np.intp).reshape(-1, 5)
+        rows = [np.empty((0, 5), dtype=np.intp)]
+        scores = [np.empty(0)]
+        for (first, second, again), given in self.gathered.pairs.items():
+            case, repeat = np.nonzero(given.asked)
+            same = np.ones(len(case), dtype=np.intp)
+            rows.append(np.stack([case, same * first, same * second, repeat, same * again], axis=1))
+            scores.append(decided_verdicts(given.votes[case, repeat], self.judge.panel))
+        columns, score = np.concatenate(rows), np.concatenate(scores)
+        order = np.lexsort(columns.T[::-1])
+        columns, score = columns[order], score[order]
+        scored: NDArray[np.bool_] = ~np.isnan(score)
         return Verdicts(
             case=columns[:, 0],
             first=columns[:, 1],
             second=columns[:, 2],
-            first_score=np.array([-1.0 if score is None else score for score in scores], dtype=np.float64),
-            scored=np.array([score is not None for score in scores], dtype=np.bool_),
+            first_score=np.where(scored, score, -1.0),
+            scored=scored,
             undeclared={},
             repeat=columns[:, 3],
             again=columns[:, 4] > 0,
@@ -90,30 +74,18 @@ class JudgeTally:
         return tuple(self._axis_scores(axis) for axis in self.axes)
 
     def _axis_scores(self, axis: Axis) -> AxisScores:
-        shape = (len(self.variants), len(self.cases), self.repeats)
-        values, scored, asked = np.zeros(shape), np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
-        for (case, variant, repeat), votes in self.gathered.scores.get(axis.name, {}).items():
-            asked[variant, case, repeat] = True
-            score = decided_score(votes, self.judge.panel)
-            if score is not None:
-                values[variant, case, repeat] = score
-                scored[variant, case, repeat] = True
-        return AxisScores(
-            axis.name,
-            axis.low,
-            axis.high,
-            {name: values[number] for name, number in self.variants.items()},
-            {name: scored[number] for name, number in self.variants.items()},
-            {name: asked[number] for name, number in self.variants.items()},
-        )
+        shape = len(self.gathered.cases), self.gathered.repeats
+        values: dict[str, NDArray[np.float64]] = {}
+        asked: dict[str, NDArray[np.bool_]] = {}
+        for name, number in self.gathered.variants.items():
+            given = self.gathered.scores.get((axis.name, number))
+            values[name], asked[name] = np.full(shape, np.nan), np.zeros(shape, dtype=np.bool_)
+            if given is not None:
+                values[name], asked[name] = decided_scores(given.votes, self.judge.panel), given.asked
+        scored = {name: np.asarray(~np.isnan(score), dtype=np.bool_) for name, score in values.items()}
+        known = {name: np.where(scored[name], score, 0.0) for name, score in values.items()}
+        return AxisScores(axis.name, axis.low, axis.high, known, scored, asked)
 
     def conduct(self) -> JudgeConduct:
         """How the judge behaved, besides what its verdicts tell."""
-        return conduct_of(
-            self.gathered,
-            self.judge,
-            name=self.name,
-            judge_hash=self.hash,
-            variants=tuple(self.variants),
-            models=self.models,
-        )
+        return conduct_of(self.gathered, self.judge, name=self.name, judge_hash=self.hash, models=self.models)

@@ -39,6 +39,8 @@ _IGNORABLE: Final = (
     (0xFFA0, 0xFFA0),
     (0xE0000, 0xE0FFF),
 )
+_LONGEST_RUN: Final = 40
+"""Hidden characters next to each other that are shown one by one; a hidden sentence still shows itself."""
 _FIRST_JOINING: Final = 0x0590
 """Below this, no script joins its letters and nothing is an emoji that a selector changes, but for few signs
 that look the same without it."""
@@ -78,7 +80,8 @@ def block(name: str, text: str, seal: str) -> str:
 def shown_openly(text: str) -> str:
     """The text with every invisible, controlling or unknown character shown by its number.
 
-    Line ends become `\\n`; tabs stay. A joiner or selector stays where a script or an emoji needs it.
+    Line ends become `\\n`; tabs stay. A joiner or selector stays where a script or an emoji needs it. Of a
+    long run of hidden characters the first are shown and the rest counted: nobody makes a judge expensive.
 
     >>> shown_openly("a\\u200bb\\r\\nc\\x1b[2J")
     'a\\\\u{200B}b\\nc\\\\u{1B}[2J'
@@ -86,14 +89,24 @@ def shown_openly(text: str) -> str:
     text = text.replace("\r\n", "\n")
     if text.isascii() and text.replace("\n", " ").replace("\t", " ").isprintable():
         return text
-    return "".join(
-        rf"\u{{{ord(character):X}}}" if _is_hidden(text, at) else character
-        for at, character in enumerate(text)
-    )
+    shown: list[str] = []
+    run = 0
+    for at, character in enumerate(text):
+        hidden = _is_hidden(text, at)
+        if run > _LONGEST_RUN and not hidden:
+            shown.append(rf"\u{{+{run - _LONGEST_RUN} hidden}}")
+        run = run + 1 if hidden else 0
+        if run <= _LONGEST_RUN:
+            shown.append(rf"\u{{{ord(character):X}}}" if hidden else character)
+    if run > _LONGEST_RUN:
+        shown.append(rf"\u{{+{run - _LONGEST_RUN} hidden}}")
+    return "".join(shown)
 
 
 def hidden_characters(text: str) -> int:
     """How many characters `shown_openly` shows by their number, but for controls that terminals print."""
+    if text.isascii():
+        return 0
     return sum(_is_hidden(text, at) and character >= "\x7f" for at, character in enumerate(text))
 
 
