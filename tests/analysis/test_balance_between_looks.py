@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.analysis.cubes import by_day, counts_of, cube, metric, plan
+from tests.calibration import Calibration
 
 from promptarena.analysis.looks import PlannedSize
 from promptarena.analysis.readout import build_readout
@@ -77,7 +78,7 @@ def test_a_mean_of_the_observed_is_bounded_by_the_range_that_was_declared() -> N
 
 
 @pytest.mark.slow
-def test_read_every_day_balance_alarms_falsely_once_in_a_thousand() -> None:
+def test_read_every_day_balance_alarms_falsely_once_in_a_thousand(calibration: Calibration) -> None:
     rng = np.random.default_rng(2)
     runs, days, watched, naive = 4_000, 28, 0, 0
     for _ in range(runs):
@@ -90,6 +91,24 @@ def test_read_every_day_balance_alarms_falsely_once_in_a_thousand() -> None:
             p = sample_ratio_test([n - treated, treated], [0.5, 0.5])
             chi |= p is not None and p < 0.001
         watched, naive = watched + alarmed, naive + chi
-    print(f"\nfalse alarms {watched / runs:.4f}; by a chi-square read every day {naive / runs:.4f}")
+    recorded = ("Balance read every day", "28 days of 300 units, two looks")
+    calibration.record(
+        *recorded,
+        "false alarms",
+        nominal=0.001,
+        observed=watched / runs,
+        runs=runs,
+        seed=2,
+        bound="at most",
+    )
+    calibration.record(
+        *recorded,
+        "false alarms of a chi-square read every day",
+        nominal=0.001,
+        observed=naive / runs,
+        runs=runs,
+        seed=2,
+        bound="beside",
+    )
     assert watched / runs <= 0.001 + 2 * np.sqrt(0.001 / runs)
     assert naive > 3 * watched

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.analysis.cubes import Array, by_day, counts_of, metric, plan
+from tests.calibration import Calibration
 
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.looks import PlannedSize
@@ -132,7 +133,7 @@ def _one_trial(rng: np.random.Generator, lift: float, weeks: int) -> Cube:
 
 
 @pytest.mark.slow
-def test_obeyed_it_keeps_the_power_and_overruled_the_error() -> None:
+def test_obeyed_it_keeps_the_power_and_overruled_the_error(calibration: Calibration) -> None:
     rng = np.random.default_rng(1)
     declared = plan(
         metric("value", "rate"),
@@ -156,7 +157,25 @@ def test_obeyed_it_keeps_the_power_and_overruled_the_error() -> None:
         return count / runs
 
     power, error = shipped(0.05, obeyed=True), shipped(0.0, obeyed=False)
-    print(f"\nships at the effect, obeyed {power:.3f}; without effect, overruled {error:.4f}")
+    recorded = ("A bound on futility", "rate .5, O'Brien-Fleming type, four looks")
+    calibration.record(
+        *recorded,
+        "ship at the MDE, obeyed",
+        nominal=0.8,
+        observed=power,
+        runs=runs,
+        seed=1,
+        bound="at least",
+    )
+    calibration.record(
+        *recorded,
+        "false ship, overruled",
+        nominal=0.025,
+        observed=error,
+        runs=runs,
+        seed=1,
+        bound="at most",
+    )
     assert power >= 0.8 - 2 * np.sqrt(0.16 / runs)
     assert error <= 0.025 + 2 * np.sqrt(0.025 * 0.975 / runs)
 

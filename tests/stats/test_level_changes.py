@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from tests.calibration import Calibration
 
 from promptarena.stats.level_changes import LevelChange, level_change
 
@@ -95,9 +96,20 @@ def test_nothing_is_told_before_a_weekday_came_twice_nor_of_constant_days() -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("restless", [1.0, 2.0, 10.0])
-def test_watched_every_day_a_steady_level_is_seldom_called_changed(restless: float) -> None:
+def test_watched_every_day_a_steady_level_is_seldom_called_changed(
+    restless: float, calibration: Calibration
+) -> None:
     rng = np.random.default_rng(int(restless))
     runs, alpha = 2_000, 0.05
     told = sum(_watched(_series(rng, 42, restless=restless), alpha) is not None for _ in range(runs)) / runs
-    print(f"\nsteady levels called changed {told:.4f} (days vary {restless:g} times as their units say)")
+    calibration.record(
+        "Change of the control's level",
+        f"steady for 42 days, watched daily; days vary {restless:g} times as their units say",
+        "called changed",
+        nominal=alpha,
+        observed=told,
+        runs=runs,
+        seed=int(restless),
+        bound="at most",
+    )
     assert told <= alpha + 2 * math.sqrt(alpha * (1 - alpha) / runs)

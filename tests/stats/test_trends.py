@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from tests.calibration import Calibration
 
 from promptarena.stats.effects import Effect, Estimate, mean_estimate, rate_estimate
 from promptarena.stats.moments import Moments
@@ -102,7 +103,7 @@ def test_novelty_is_found_and_epochs_are_not_mixed() -> None:
 
 
 @pytest.mark.slow
-def test_watched_every_day_a_lasting_effect_is_seldom_called_a_trend() -> None:
+def test_watched_every_day_a_lasting_effect_is_seldom_called_a_trend(calibration: Calibration) -> None:
     rng = np.random.default_rng(7)
     runs, alpha, found, seen = 2_000, 0.05, 0, 0
     for _ in range(runs):
@@ -114,15 +115,32 @@ def test_watched_every_day_a_lasting_effect_is_seldom_called_a_trend() -> None:
                 if (trend := cohort_trend(range(day), effects[:day], alpha=alpha))
             )
             found, seen = found + (flagged and is_null), seen + (flagged and not is_null)
-    print(
-        f"\ntrends called in trials without one {found / runs:.4f}, found where there is one {seen / runs:.3f}"
+    calibration.record(
+        "Novelty and primacy",
+        "a lasting effect over 28 cohorts, watched daily",
+        "called a trend",
+        nominal=alpha,
+        observed=found / runs,
+        runs=runs,
+        seed=7,
+        bound="at most",
+    )
+    calibration.record(
+        "Novelty and primacy",
+        "an effect that falls from .6 to below 0 over 28 cohorts",
+        "trend found",
+        nominal=0.8,
+        observed=seen / runs,
+        runs=runs,
+        seed=7,
+        bound="at least",
     )
     assert found / runs <= alpha + 2 * np.sqrt(alpha * (1 - alpha) / runs)
     assert seen / runs > 0.8
 
 
 @pytest.mark.slow
-def test_watched_every_day_lives_without_novelty_are_seldom_called_novel() -> None:
+def test_watched_every_day_lives_without_novelty_are_seldom_called_novel(calibration: Calibration) -> None:
     rng = np.random.default_rng(8)
     runs, alpha, found = 2_000, 0.05, 0
     for _ in range(runs):
@@ -133,5 +151,14 @@ def test_watched_every_day_lives_without_novelty_are_seldom_called_novel() -> No
         found += any(
             trend.p_value <= alpha for pair in sums if (trend := age_trend([pair], alpha=alpha)) is not None
         )
-    print(f"\nnovelty called in trials without it {found / runs:.4f}")
+    calibration.record(
+        "Novelty and primacy",
+        "lives without novelty, 28 days, watched daily",
+        "called novel",
+        nominal=alpha,
+        observed=found / runs,
+        runs=runs,
+        seed=8,
+        bound="at most",
+    )
     assert found / runs <= alpha + 2 * np.sqrt(alpha * (1 - alpha) / runs)
