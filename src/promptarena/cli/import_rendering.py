@@ -36,8 +36,8 @@ def print_added(added: Added, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(added), indent=2, default=str))
         return
-    typer.echo(f"{len(added.added):,} cases added to {added.dataset}")
+    typer.echo(f"Cases added to {added.dataset}: {len(added.added):,}")
     if added.known:
-        typer.echo(f"{len(added.known):,} were in it already")
+        typer.echo(f"In it already: {len(added.known):,}")
     for request in added.without_content:
         typer.echo(f"{request}: nothing is kept of it (not sampled, too old, erased, or no such request)")

@@ -20,6 +20,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
+from promptarena.definitions.check_rules import CodeRule
 from promptarena.definitions.checks import OutputCheck
 from promptarena.definitions.dataset_source import DatasetSource
 from promptarena.definitions.document import read_document
@@ -288,10 +289,17 @@ def _check_gate(duel: Duel, mistakes: Mistakes) -> None:
             )
 
 
+def _own_axes(duel: Duel) -> list[str]:
+    """What is scored without a judge: similarities, and pass@k of checks that run tests."""
+    rules = ((check.title, check.value) for check in duel.checks)
+    tested = [f"pass@{k} {title}" for title, rule in rules if isinstance(rule, CodeRule) for k in rule.k]
+    return [*(similarity.title for similarity in duel.similarity), *tested]
+
+
 def _check_judge_of_gate(duel: Duel, gate: GateRule, mistakes: Mistakes) -> None:
     recorded, live = duel.recorded, duel.live_judge
-    similar = [similarity.title for similarity in duel.similarity]
-    axes = [name for name in gate.axes if name not in similar and not (name == "all" and similar)]
+    own = _own_axes(duel)
+    axes = [name for name in gate.axes if name not in own and not (name == "all" and own)]
     if recorded is None and live is None:
         if _never_said("judge", mistakes):
             if gate.win_rate is not None:
@@ -314,7 +322,7 @@ def _check_judge_of_gate(duel: Duel, gate: GateRule, mistakes: Mistakes) -> None
             hint = "Say where its scores are: scores: FILE."
             mistakes.add("Axes need a judge that scores answers.", "gate", "axes", key=True, hint=hint)
         return  # which axes there are is in the file
-    known = [*(live.rubric or ()), *live.metrics, *similar]
+    known = [*(live.rubric or ()), *live.metrics, *own]
     for name in axes:
         if not known or (name != "all" and name not in known):
             told = f"known: {listed([*known, 'all'])}" if known else "the judge scores no answers"

@@ -34,6 +34,9 @@ class OutputsSource(TableSource):
 
     output: Annotated[str, Field(min_length=1)] = "output"
     """The column of the output. JSON null is a missing output, an empty text is an output."""
+    repeat: Annotated[str, Field(min_length=1)] | None = None
+    """The column that numbers several outputs of a case, from 0. Checks and judges look at the first,
+    pass@k at all of them."""
 
 
 class DuelVariant(Settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -12,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptarena.definitions.clock import Clock, SystemClock
-from promptarena.definitions.duel import Duel, load_duel, referenced_columns
+from promptarena.definitions.duel import Duel, OutputsSource, load_duel, referenced_columns
 from promptarena.definitions.duel_readout import DuelReadout
 from promptarena.evaluation.case_frame import frame_of
 from promptarena.evaluation.check_powers import NO_POWERS, CheckPowers
 from promptarena.evaluation.check_rates import CheckResults, Codes
-from promptarena.evaluation.checks import prepare_check
+from promptarena.evaluation.checks import PreparedCheck, prepare_check
 from promptarena.evaluation.conclude import conclude
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset, load_dataset
@@ -25,6 +26,7 @@ from promptarena.evaluation.evidence import DuelEvidence
 from promptarena.evaluation.holdout import HoldoutLedger, arena_folder, with_openings
 from promptarena.evaluation.live.observed import observe
 from promptarena.evaluation.live.setup import LiveSetup
+from promptarena.evaluation.pass_at_k_scores import pass_at_k_scores
 from promptarena.evaluation.recorded import NOT_APPLICABLE, check_outputs, load_verdicts
 from promptarena.evaluation.recorded_scores import load_scores
 from promptarena.evaluation.scores import AxisScores
@@ -105,7 +107,8 @@ def conclude_duel(
         observed = observe(duel, folder, dataset, live, experiment=experiment)
         duel = observed.recorded(duel)
     problems = DataProblems()
-    checks, lengths, notes = _check_all(duel, dataset, folder, problems, powers)
+    prepared = [prepare_check(check, dataset, folder, powers) for check in duel.checks]
+    checks, lengths, notes = _check_all(duel, prepared, dataset, folder, problems)
     names = list(duel.variants)
     verdicts = conduct = None
     axes: tuple[AxisScores, ...] = ()
@@ -118,7 +121,7 @@ def conclude_duel(
         axes = load_scores(duel.recorded.scores, folder, dataset, names, problems)
     problems.raise_any()
     similar = observed.similarity if observed is not None else _similarity(duel, dataset, folder)
-    axes = (*axes, *similar)
+    axes = (*axes, *similar, *pass_at_k_scores(prepared, _outputs(duel), folder, dataset))
     checks |= passing(duel, similar, dataset)
     notes += observed.notes if observed is not None else ()
     readout = conclude(
@@ -144,16 +147,19 @@ def conclude_duel(
 
 def _similarity(duel: Duel, dataset: Dataset, folder: Path) -> tuple[AxisScores, ...]:
     """By the declared measures, of outputs on file."""
-    outputs = {name: each.outputs for name, each in duel.variants.items() if each.outputs is not None}
     measures = prepare_similarities(duel)
-    return tuple(asyncio.run(score_outputs(measures, outputs, folder, dataset)))
+    return tuple(asyncio.run(score_outputs(measures, _outputs(duel), folder, dataset)))
+
+
+def _outputs(duel: Duel) -> dict[str, OutputsSource]:
+    """The outputs of those variants that have some."""
+    return {name: each.outputs for name, each in duel.variants.items() if each.outputs is not None}
 
 
 def _check_all(
-    duel: Duel, dataset: Dataset, folder: Path, problems: DataProblems, powers: CheckPowers
+    duel: Duel, checks: Sequence[PreparedCheck], dataset: Dataset, folder: Path, problems: DataProblems
 ) -> tuple[dict[str, CheckResults], dict[str, NDArray[np.float64]], list[str]]:
     """Results by check and variant; the outputs' lengths by variant; notes on what is missing."""
-    checks = [prepare_check(check, dataset, folder, powers) for check in duel.checks]
     results: dict[str, dict[str, Codes]] = {check.title: {} for check in checks}
     lengths: dict[str, NDArray[np.float64]] = {}
     notes: list[str] = []

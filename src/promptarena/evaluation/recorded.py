@@ -21,6 +21,7 @@ from promptarena.evaluation.call_facts import CallFacts
 from promptarena.evaluation.checks import CheckGaveUpError, PreparedCheck
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset
+from promptarena.evaluation.output_rows import first_outputs
 from promptarena.evaluation.table import Row, content_of, read_rows
 
 __all__ = [
@@ -73,7 +74,7 @@ def check_outputs(
     lines: dict[int, int] = {}
     lengths = np.full(len(dataset), math.nan)
     given_up: set[str] = set()
-    for row in read_rows(source, path, problems, [source.output]):
+    for row in first_outputs(source, path, problems, [source.output]):
         case = find_case(row, dataset, path, source.id, problems)
         if case is None:
             continue

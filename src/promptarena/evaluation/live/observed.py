@@ -23,9 +23,10 @@ from promptarena.evaluation.live.run_events import RunIdentity
 from promptarena.evaluation.live.run_folder import RunFolder
 from promptarena.evaluation.live.runner import run_cases, stopped
 from promptarena.evaluation.live.setup import LiveSetup, RunCounts
+from promptarena.evaluation.output_rows import first_outputs
 from promptarena.evaluation.scores import AxisScores
 from promptarena.evaluation.similarity import prepare_similarities, score_outputs
-from promptarena.evaluation.table import content_of, read_rows
+from promptarena.evaluation.table import content_of
 from promptarena.llm.provider_embedder import ProviderEmbedder
 
 __all__ = ["Observed", "observe"]
@@ -82,10 +83,9 @@ def observe(
     return asyncio.run(_Observation(duel, folder, dataset, setup, experiment).run())
 
 
-def _first_answers(file: Path, repeats: int) -> OutputsSource:
-    """A variant's answers as recorded outputs; of several to a case the first one is checked."""
-    only: dict[str, tuple[str, ...]] = {"repeat": ("0",)} if repeats > 1 else {}
-    return OutputsSource(file=str(file.resolve()), where=only)
+def _as_recorded(file: Path, repeats: int) -> OutputsSource:
+    """A variant's answers as recorded outputs, of which there may be several to a case."""
+    return OutputsSource(file=str(file.resolve()), repeat="repeat" if repeats > 1 else None)
 
 
 class _Observation:
@@ -179,7 +179,7 @@ class _Observation:
 
     def _answers(self, folder: RunFolder) -> dict[str, OutputsSource]:
         live = self._plan.live
-        return {name: _first_answers(folder.answers(name), self._plan.repeats) for name in live}
+        return {name: _as_recorded(folder.answers(name), self._plan.repeats) for name in live}
 
     def _sources(self, folder: RunFolder) -> dict[str, OutputsSource]:
         """All outputs that there are now, made or on file."""
@@ -202,7 +202,7 @@ class _Observation:
             source = self._duel.variants[name].outputs
             if source is None:
                 continue
-            rows = read_rows(source, self._folder / source.file, problems, [source.output])
+            rows = first_outputs(source, self._folder / source.file, problems, [source.output])
             found = ((row.case, content_of(row.values.get(source.output))) for row in rows)
             texts.fill(name, ((case, text) for case, text in found if text is not None))
         problems.raise_any()

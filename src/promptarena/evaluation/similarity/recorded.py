@@ -11,6 +11,7 @@ from promptarena.definitions.duel import Duel, OutputsSource
 from promptarena.evaluation.check_rates import CheckResults
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset
+from promptarena.evaluation.output_rows import first_outputs
 from promptarena.evaluation.recorded import FAILED, MISSING, NOT_APPLICABLE, PASSED
 from promptarena.evaluation.scores import AxisScores
 from promptarena.evaluation.similarity.scoring import (
@@ -19,7 +20,7 @@ from promptarena.evaluation.similarity.scoring import (
     SimilarityScores,
     prepare_similarity,
 )
-from promptarena.evaluation.table import content_of, read_rows
+from promptarena.evaluation.table import content_of
 
 __all__ = ["passing", "prepare_similarities", "score_outputs"]
 
@@ -44,7 +45,7 @@ async def score_outputs(
     for name, source in outputs.items():
         scores = by_variant[name] = SimilarityScores(measures, dataset)
         seen: set[int] = set()
-        for row in read_rows(source, folder / source.file, DataProblems(), [source.output]):
+        for row in first_outputs(source, folder / source.file, DataProblems(), [source.output]):
             case, output = dataset.index.get(row.case), content_of(row.values.get(source.output))
             if case is not None and case not in seen and output is not None:
                 seen.add(case)
