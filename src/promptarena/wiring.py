@@ -246,9 +246,13 @@ def open_judge(path: Path) -> tuple[PreparedJudge, Path]:
             hint="Name a file such as judges/support.yaml, or give what the judge said by --judgments.",
         )
     project = project_above(path)
-    root = path.resolve().parent if project is None else project.root
-    judge = PreparedJudge(load_judge(path, None if project is None else root), path.stem)
-    return judge, runs_beside(root)
+    judge = PreparedJudge(load_judge(path, None if project is None else project.root), path.stem)
+    if project is not None:
+        return judge, runs_beside(project.root)
+    # Without a project runs are beside their duel, and a judge may lie in a folder of its own below it.
+    folder = path.resolve().parent
+    beside = [runs_beside(above) for above in (folder, *folder.parents)]
+    return judge, next((runs for runs in beside if runs.is_dir()), beside[0])
 
 
 def open_log(project: Project) -> EventLog:
