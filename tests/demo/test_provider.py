@@ -253,21 +253,6 @@ def test_every_question_finds_its_policy() -> None:
     assert deciding_policy("zzz") is None
 
 
-def test_a_judge_prefers_the_better_answer_in_both_orders_most_of_the_time(client: openai.OpenAI) -> None:
-    policy = policies()[3]
-    question = f"Question: {policy.asked[0]}"
-    verdicts = []
-    for number in range(20):
-        for first, second in ((policy.rule, "It will be fine."), ("It will be fine.", policy.rule)):
-            content = f"{question}\nFirst answer: {first}\nSecond answer: {second}"
-            said = client.chat.completions.create(
-                model="sim-large", messages=[{"role": "user", "content": content}], user=f"u-{number}"
-            )
-            verdicts.append((said.choices[0].message.content, "first" if first == policy.rule else "second"))
-    assert sum(said == right for said, right in verdicts) >= 36
-    assert {said for said, _ in verdicts} <= {"first", "second", "tie"}
-
-
 def test_the_arena_times_a_real_stream_of_a_real_client(tmp_path: Path) -> None:
     # Eight times slower than by nature, so that the provider's own times stand out of this machine's.
     with (

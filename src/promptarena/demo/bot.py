@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from promptarena.demo.grounded import Grounded, Habits, grounded_reply, split_documents
 from promptarena.demo.judging import judgment
-from promptarena.demo.shop import Policy, deciding_policy, is_right
+from promptarena.demo.shop import Policy, deciding_policy
 
 __all__ = ["ALIASES", "MODELS", "Failure", "Model", "Reply", "answer", "count_tokens"]
 
@@ -33,7 +33,6 @@ _TOKEN: Final = re.compile(r"\s*(?:\w{1,6}|[^\w\s])")
 _CITING: Final = re.compile(r"\b(name|cite|quote|state)\b[^.]*\bpolic", re.IGNORECASE)
 _BRIEF: Final = re.compile(r"\bbrief|\bshort\b|at most \w+ sentences", re.IGNORECASE)
 _CAREFUL: Final = re.compile(r"never promise|do not know|don't know", re.IGNORECASE)
-_DUEL: Final = re.compile(r"First answer:(?P<first>.*?)Second answer:(?P<second>.*)", re.DOTALL)
 
 _GREETINGS: Final = ("Thank you for writing.", "I am sorry for the trouble.", "Happy to help.")
 _VAGUE: Final = (
@@ -153,9 +152,6 @@ def _reply_text(messages: list[tuple[str, str]], model: Model, temperature: floa
     judged = judgment(system, asked[-1], draw) if asked else None
     if judged is not None:
         return judged
-    duel = _DUEL.search(asked[-1]) if asked else None
-    if duel is not None:
-        return _preferred(asked[-1], duel["first"], duel["second"], draw)
     if asked and (grounded := split_documents(asked[-1])) is not None:
         return _grounded_text(grounded, system, model, temperature, draw)
     policy = deciding_policy(" ".join(asked))
@@ -188,18 +184,3 @@ def _decision(policy: Policy, cites: bool) -> str:
     if not cites:
         return policy.rule
     return f"{policy.name} decides this. {policy.rule}"
-
-
-def _preferred(question: str, first: str, second: str, draw: Random) -> str:
-    """A judge's one word: the better answer, with noise, and with a leaning towards the first."""
-    policy = deciding_policy(question)
-    if policy is None:
-        return "tie"
-
-    def merit(text: str) -> float:
-        return 1.0 * is_right(text, policy) + 0.25 * (policy.name in text) + draw.gauss(0, 0.2)
-
-    difference = merit(first) - merit(second) + 0.08
-    if abs(difference) < 0.15:
-        return "tie"
-    return "first" if difference > 0 else "second"

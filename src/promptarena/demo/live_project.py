@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from dataclasses import dataclass
@@ -48,10 +47,6 @@ class LiveProject:
         return self.root / "experiments" / f"{EXPERIMENT}.yaml"
 
     @property
-    def duel(self) -> Path:
-        return self.root / "duel.yaml"
-
-    @property
     def gate(self) -> Path:
         """The duel's result, the evidence of the gate."""
         return self.root / "gate.json"
@@ -65,22 +60,6 @@ class LiveProject:
     def page(self) -> Path:
         return self.root / "verdict.html"
 
-    def write_answers(self, variant: str, answers: dict[str, str]) -> None:
-        """Record a variant's answers to the golden questions."""
-        lines = (json.dumps({"id": case, "output": text}) for case, text in answers.items())
-        self._write(self.root / "recorded" / f"{variant}.jsonl", "\n".join(lines) + "\n")
-
-    def write_verdicts(self, verdicts: list[tuple[str, str, str, str]]) -> None:
-        """Record the judge's words: case, shown first, shown second, verdict."""
-        path = self.root / "recorded" / "judgments.csv"
-        path.parent.mkdir(exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([("id", "first", "second", "verdict"), *verdicts])
-
-    def _write(self, path: Path, text: str) -> None:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-
 
 def golden_cases() -> list[Case]:
     """Every question of the shop's customers, put in four ways."""
@@ -92,7 +71,7 @@ def golden_cases() -> list[Case]:
     ]
 
 
-def write_project(root: Path, *, base_url: str, key_env: str, model: str) -> LiveProject:
+def write_project(root: Path, *, base_url: str, key_env: str, model: str, judge: str) -> LiveProject:
     """Write the files of the story. What an earlier telling left in this folder is taken away first.
 
     Raises:
@@ -105,14 +84,14 @@ def write_project(root: Path, *, base_url: str, key_env: str, model: str) -> Liv
             where=Location(root),
             hint="Name another one: arena demo FOLDER",
         )
-    said = {"base_url": base_url, "key_env": key_env, "model": model}
+    said = {"base_url": base_url, "key_env": key_env, "model": model, "judge": judge}
     try:
         if root.exists():
             shutil.rmtree(root)
         with as_file(files("promptarena.demo") / "live_files") as source:
             shutil.copytree(source, root)
-        settings = root / "arena.yaml"
-        settings.write_text(Template(settings.read_text(encoding="utf-8")).substitute(said), encoding="utf-8")
+        for file in (root / "arena.yaml", root / "judges" / "support.yaml"):
+            file.write_text(Template(file.read_text(encoding="utf-8")).substitute(said), encoding="utf-8")
         golden = [{"id": case.id, "question": case.question} for case in golden_cases()]
         (root / "golden").mkdir()
         (root / "golden" / "support.jsonl").write_text(

@@ -22,15 +22,15 @@ from promptarena.definitions.experiment import Experiment, load_experiment
 from promptarena.definitions.project import load_project
 from promptarena.definitions.readout import Readout, Status
 from promptarena.demo.customers import Customer, customers
-from promptarena.demo.live_project import EXPERIMENT, FEATURE, golden_cases, write_project
+from promptarena.demo.live_project import EXPERIMENT, FEATURE, write_project
 from promptarena.demo.narration import Bar, canary_line, chapter, look_line, progress
-from promptarena.demo.offline_answers import OfflineRun
 from promptarena.demo.provider import SimulatedProvider
 from promptarena.demo.shop_floor import ShopFloor
 from promptarena.demo.simulated_clock import SimulatedClock
 from promptarena.demo.truth import RETRIES, resolved_under
 from promptarena.errors import ArenaError, UsageError
-from promptarena.evaluation.duel import run_duel
+from promptarena.evaluation.duel import conclude_duel
+from promptarena.evaluation.offline_stage import offline_duel
 from promptarena.llm.response_facts import ResponseFacts
 from promptarena.reporting.files import write_whole
 from promptarena.reporting.html import write_html
@@ -40,9 +40,9 @@ from promptarena.rollout.evidence import read_evidence
 from promptarena.rollout.experiment_readout import read_and_record
 from promptarena.rollout.lifecycle import Lifecycle
 from promptarena.sdk.async_client import AsyncArena
-from promptarena.storage.event_log import EventLog, LogReader
+from promptarena.storage.event_log import LogReader
 from promptarena.storage.registry.registry import Registry, open_registry
-from promptarena.wiring import log_folder, registry_of
+from promptarena.wiring import live_setup, log_folder, registry_of
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -132,7 +132,11 @@ class _Story:
         self._simulated = simulated
         self._daily = daily
         self._files = write_project(
-            folder, base_url=provider.base_url, key_env=provider.key_env, model=provider.model
+            folder,
+            base_url=provider.base_url,
+            key_env=provider.key_env,
+            model=provider.model,
+            judge=provider.judge or provider.model,
         )
         self._project = load_project(folder)
         self._clock = SimulatedClock(_SUNDAY)
@@ -156,30 +160,33 @@ class _Story:
             lifecycle = Lifecycle(registry, self._clock, "the demonstration")
             lifecycle.start(definition, reason="the plan is affordable")
             experiment = load_experiment(definition)
+            if not await asyncio.to_thread(self._gate, key, experiment, lifecycle):
+                return None
             async with AsyncOpenAI(
                 base_url=self._provider.base_url, api_key=key, max_retries=RETRIES
             ) as client:
-                if not await self._gate(client, experiment, lifecycle):
-                    return None
                 readout = await self._traffic(client, registry, lifecycle)
             self._decide(readout, lifecycle)
         self._close(readout, experiment)
         return readout
 
-    async def _gate(self, client: AsyncOpenAI, experiment: Experiment, lifecycle: Lifecycle) -> bool:
+    def _gate(self, key: str, experiment: Experiment, lifecycle: Lifecycle) -> bool:
         """Golden questions, judged in both orders: whether the experiment may go on."""
-        chapter(
-            self._console, "2. May it meet users at all? (the offline gate)", f"arena duel {self._files.duel}"
-        )
-        cases = golden_cases()
+        definition = self._files.definition
+        chapter(self._console, "2. May it meet users at all? (the offline gate)", f"arena duel {definition}")
         with (
-            progress(self._console, "Both prompts answer, a judge compares", 2 * 2 * len(cases)) as bar,
-            EventLog(log_folder(self._project), clock=self._clock) as log,
+            progress(self._console, "Both prompts answer, a judge compares", None) as bar,
+            live_setup(
+                definition,
+                environment={self._provider.key_env: key},
+                watch=bar,
+                clock=self._clock,
+                interruptible=False,
+            ) as live,
         ):
-            judge = self._provider.judge or self._provider.model
-            run = OfflineRun(client, judge, log, self._clock, bar.advance)
-            await run.run(experiment, cases, self._files)
-        duel = run_duel(self._files.duel)
+            duel = conclude_duel(
+                offline_duel(experiment), definition.parent, live=live, experiment=experiment.name
+            )
         print_text(duel, self._console)
         write_whole(to_json(duel), self._files.gate)
         if duel.gate is None or duel.gate.status != "pass":

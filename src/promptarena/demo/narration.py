@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from promptarena.definitions.readout import Readout
+from promptarena.evaluation.live.setup import RunCounts
 from promptarena.storage.event_log import LogReader
 from promptarena.storage.log_relation import events_relation
 from promptarena.storage.warehouse import Warehouse, fetch
@@ -27,6 +28,10 @@ class Bar:
         """One more is done."""
         self._shown.advance(self._task)
 
+    def progressed(self, counts: RunCounts) -> None:
+        """As many calls of a run are done."""
+        self._shown.update(self._task, completed=counts.done, total=max(counts.calls, counts.done))
+
     def says(self, what: str) -> None:
         """What is going on now."""
         self._shown.update(self._task, description=what)
@@ -37,7 +42,7 @@ class Bar:
 
 
 @contextmanager
-def progress(console: Console, what: str, total: int) -> Iterator[Bar]:
+def progress(console: Console, what: str, total: int | None) -> Iterator[Bar]:
     """Show a bar for as long as the block lasts."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as shown:
