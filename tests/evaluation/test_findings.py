@@ -181,6 +181,17 @@ def test_what_is_said_to_be_found_is_found_with_that_power() -> None:
     assert 0.74 <= found <= 0.85
 
 
+def test_too_few_cases_show_nothing_however_good_the_treatment_is() -> None:
+    few, enough = plan_duel(DUEL, frame(5), {}), plan_duel(DUEL, frame(6), {})
+    assert few is not None
+    assert enough is not None
+    assert (
+        bounded_mean_bounds([1.0] * 5, alpha=0.025)[0] < 0.5 < bounded_mean_bounds([1.0] * 6, alpha=0.025)[0]
+    )
+    assert few.effects[0].detectable is None
+    assert enough.effects[0].detectable is not None
+
+
 def test_a_pilot_says_how_much_less_spread_there_is(tmp_path: Path) -> None:
     from promptarena.reporting.json import to_json
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptarena.cli.options import AsJson, Html, Markdown
+from promptarena.errors import Location, UsageError
 
 if TYPE_CHECKING:
     from promptarena.definitions.duel import Duel
-    from promptarena.definitions.duel_readout import DuelReadout
+    from promptarena.definitions.duel_readout import DuelPlan, DuelReadout
     from promptarena.definitions.experiment import Experiment
     from promptarena.evaluation.check_powers import CheckPowers
+    from promptarena.evaluation.duel import SettledDuel
 
 __all__ = ["register"]
 
@@ -29,6 +33,22 @@ def duel(
     file: Annotated[Path, typer.Argument(help="A duel's definition, or an experiment's (YAML).")],
     html: Html = None,
     markdown: Markdown = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option(help="Also write JUnit XML: one test a condition of the gate.", metavar="FILE"),
+    ] = None,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Also add Markdown to the summary of this GitHub job.")
+    ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Only say what the cases can show. Nothing is asked or compared.")
+    ] = False,
+    pilot: Annotated[
+        Path | None,
+        typer.Option(
+            help="An earlier duel's JSON, whose spread says what the cases can show.", metavar="FILE"
+        ),
+    ] = None,
     gate: Annotated[
         bool, typer.Option("--gate", help="Open the sealed holdout, and let the gate decide on it alone.")
     ] = False,
@@ -62,28 +82,81 @@ def duel(
 
     With a gate the exit status is its answer: 0 pass, 1 fail, 3 inconclusive, 4 invalid or not completed.
     """
-    from promptarena.cli.rendering import refuse_overwriting, render_duel
+    from promptarena.cli.rendering import refuse_overwriting, render_duel, render_duel_plan
     from promptarena.definitions.duel import load_duel, referenced_files
     from promptarena.definitions.experiment import load_experiment
     from promptarena.evaluation.check_powers import project_powers
+    from promptarena.evaluation.duel import plan_of
+    from promptarena.evaluation.duel_plan import read_pilot
     from promptarena.evaluation.offline_stage import is_experiment, offline_duel
 
     experiment = load_experiment(file) if is_experiment(file) else None
     definition = load_duel(file) if experiment is None else offline_duel(experiment)
-    if html is not None or markdown is not None:
-        refuse_overwriting(html, markdown, [file, *referenced_files(definition, file.parent)])
-    readout = _concluded(
+    if early_stop:
+        definition = definition.stopping_early()
+    job = _job_summary() if summary else None
+    if html is not None or markdown is not None or junit is not None:
+        read = [file, pilot, *referenced_files(definition, file.parent)]
+        refuse_overwriting(html, markdown, read, junit=junit)
+    seen = read_pilot(pilot) if pilot is not None else None
+    if plan or definition.calls_models:
+        planned = plan_of(definition, file.parent, open_holdout=gate, pilot=seen)
+        if plan:
+            render_duel_plan(_planned(planned, file), as_json=as_json)
+            return
+        _say_first(planned)
+    settled = _settled(
         definition,
         file,
         _Calls(concurrency, budget, fresh, record, shown=not as_json),
         open_holdout=gate,
-        early_stop=early_stop,
         powers=project_powers(file.parent, allow_code=allow_code),
         experiment=experiment.name if experiment is not None else None,
+        pilot=seen,
     )
     if experiment is not None:
-        _store(readout, experiment)
-    raise typer.Exit(render_duel(readout, as_json=as_json, html=html, markdown=markdown))
+        _store(settled.readout, experiment)
+    stories = settled.stories() if html is not None else None
+    status = render_duel(
+        settled.readout,
+        as_json=as_json,
+        html=html,
+        markdown=markdown,
+        stories=stories,
+        junit=junit,
+        summary=job,
+    )
+    raise typer.Exit(status)
+
+
+def _job_summary() -> Path:
+    name = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not name:
+        raise UsageError(
+            "--summary adds to a GitHub job's summary, and this is no job: GITHUB_STEP_SUMMARY is not set.",
+            hint="Use --markdown FILE elsewhere.",
+        )
+    return Path(name)
+
+
+def _planned(plan: DuelPlan | None, file: Path) -> DuelPlan:
+    if plan is None:
+        raise UsageError(
+            "Only a gate can be planned for; this duel has none.",
+            where=Location(file),
+            hint="Write for example gate: {win_rate: {above: 0.5}}.",
+        )
+    return plan
+
+
+def _say_first(plan: DuelPlan | None) -> None:
+    """What the cases can show, told before anything is paid."""
+    if plan is None:
+        return
+    from promptarena.reporting.duel_plan_outline import plan_sentences
+
+    for sentence in plan_sentences(plan):
+        typer.echo(f"{plan.cases:,} cases; {sentence}.", err=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +171,19 @@ class _Calls:
     """Whether progress is."""
 
 
-def _concluded(
+def _settled(
     definition: Duel,
     file: Path,
     calls: _Calls,
     *,
     open_holdout: bool,
-    early_stop: bool,
     powers: CheckPowers,
     experiment: str | None,
-) -> DuelReadout:
-    """The duel's readout, with calls made where it asks for some."""
+    pilot: Mapping[str, float] | None,
+) -> SettledDuel:
+    """The duel, with calls made where it asks for some."""
     from promptarena.cli.run_progress import RunProgress
-    from promptarena.evaluation.duel import conclude_duel
+    from promptarena.evaluation.duel import settle_duel
 
     with ExitStack() as stack:
         live = None
@@ -127,14 +200,14 @@ def _concluded(
                     watch=stack.enter_context(RunProgress(calls.shown)),
                 )
             )
-        return conclude_duel(
+        return settle_duel(
             definition,
             file.parent,
             open_holdout=open_holdout,
-            early_stop=early_stop,
             powers=powers,
             live=live,
             experiment=experiment,
+            pilot=pilot,
         )
 
 

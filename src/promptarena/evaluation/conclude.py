@@ -24,7 +24,7 @@ from promptarena.evaluation.scores import AxisScores
 from promptarena.evaluation.segment_effects import segment_effects
 from promptarena.evaluation.worst_cases import worst_cases
 
-__all__ = ["conclude", "gate_conditions", "scales_of"]
+__all__ = ["conclude", "gate_conditions", "judged_against", "scales_of"]
 
 
 def conclude(duel: Duel, evidence: DuelEvidence, *, pilot: Mapping[str, float] | None = None) -> DuelReadout:
@@ -77,6 +77,11 @@ def conclude(duel: Duel, evidence: DuelEvidence, *, pilot: Mapping[str, float] |
 def scales_of(axes: Sequence[AxisScores]) -> dict[str, tuple[float, float]]:
     """The lowest and the highest level of each axis."""
     return {each.axis: (each.low, each.high) for each in axes}
+
+
+def judged_against(duel: Duel, evidence: DuelEvidence) -> dict[str, JudgedPair]:
+    """Each treatment's pair with the control; none without a control or without verdicts."""
+    return _against(duel, _pairs(duel, evidence))
 
 
 def gate_conditions(duel: Duel, evidence: DuelEvidence) -> list[Condition]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -12,18 +12,22 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
+from promptarena.definitions.case_story import CaseStories
 from promptarena.definitions.clock import Clock, SystemClock
 from promptarena.definitions.duel import Duel, OutputsSource, load_duel, referenced_columns
-from promptarena.definitions.duel_readout import DuelReadout
+from promptarena.definitions.duel_readout import DuelPlan, DuelReadout
 from promptarena.evaluation.case_frame import frame_of
+from promptarena.evaluation.case_stories import MOST_SHOWN, tell_cases
 from promptarena.evaluation.check_powers import NO_POWERS, CheckPowers
 from promptarena.evaluation.check_rates import CheckResults, Codes
 from promptarena.evaluation.checks import PreparedCheck, prepare_check
 from promptarena.evaluation.conclude import conclude
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset, load_dataset
+from promptarena.evaluation.duel_plan import plan_duel
 from promptarena.evaluation.evidence import DuelEvidence
 from promptarena.evaluation.holdout import HoldoutLedger, arena_folder, with_openings
+from promptarena.evaluation.judges import PreparedJudge
 from promptarena.evaluation.live.observed import observe
 from promptarena.evaluation.live.setup import LiveSetup
 from promptarena.evaluation.pass_at_k_scores import pass_at_k_scores
@@ -32,7 +36,7 @@ from promptarena.evaluation.recorded_scores import load_scores
 from promptarena.evaluation.scores import AxisScores
 from promptarena.evaluation.similarity import passing, prepare_similarities, score_outputs
 
-__all__ = ["conclude_duel", "run_duel"]
+__all__ = ["SettledDuel", "conclude_duel", "plan_of", "run_duel", "settle_duel"]
 
 _STAYED_SEALED: Final = (
     "the gate decides on the holdout, which stayed sealed: these cases are those that were seen while the "
@@ -79,6 +83,60 @@ def run_duel(
     )
 
 
+def plan_of(
+    duel: Duel, folder: Path, *, open_holdout: bool = False, pilot: Mapping[str, float] | None = None
+) -> DuelPlan | None:
+    """What a duel's cases could show, before anything is asked; None without a gate.
+
+    A holdout's cases are counted, and not looked at otherwise, so it is not opened.
+
+    Args:
+        duel: the definition, resolved.
+        folder: what its file names are relative to.
+        open_holdout: whether the gate will be asked on the holdout.
+        pilot: spread by condition, from `read_pilot`.
+
+    Raises:
+        DataError: the dataset cannot be read.
+    """
+    sealed = open_holdout and duel.dataset.holdout is not None
+    dataset = load_dataset(duel.dataset, folder, referenced_columns(duel), sealed=sealed)
+    return plan_duel(duel, frame_of(dataset), _scales(duel), pilot)
+
+
+def _scales(duel: Duel) -> dict[str, tuple[float, float]]:
+    """The axes that the gate asks for and their scales, as far as the definition tells."""
+    if duel.live_judge is not None:
+        return {axis.name: (axis.low, axis.high) for axis in PreparedJudge(duel.live_judge, duel.duel).axes}
+    if duel.recorded is None or duel.recorded.scores is None or duel.gate is None:
+        return {}
+    low, high = duel.recorded.scores.scale
+    return dict.fromkeys(duel.gate.axes, (low, high))
+
+
+@dataclass(frozen=True, slots=True)
+class SettledDuel:
+    """A duel's readout and what it was made of, for whoever wants to show single cases."""
+
+    readout: DuelReadout
+    duel: Duel
+    """What was run stands in it as recorded outputs."""
+    folder: Path
+    dataset: Dataset
+    evidence: DuelEvidence
+    judgments: Path | None
+
+    def stories(self, most: int = MOST_SHOWN) -> CaseStories:
+        """The cases to read first, with their texts; the files are read again.
+
+        Raises:
+            DataError: a file is not what it was.
+        """
+        return tell_cases(
+            self.duel, self.folder, self.dataset, self.evidence, judgments=self.judgments, most=most
+        )
+
+
 def conclude_duel(
     duel: Duel,
     folder: Path,
@@ -90,13 +148,38 @@ def conclude_duel(
     live: LiveSetup | None = None,
     experiment: str | None = None,
 ) -> DuelReadout:
-    """The same for a definition that was read already, or made of an experiment's offline stage.
+    """The readout of a definition that was read already, or made of an experiment's offline stage.
 
     Args:
         duel: the definition, resolved.
         folder: what its file names are relative to.
         experiment: whose offline stage it is.
     """
+    return settle_duel(
+        duel,
+        folder,
+        open_holdout=open_holdout,
+        early_stop=early_stop,
+        clock=clock,
+        powers=powers,
+        live=live,
+        experiment=experiment,
+    ).readout
+
+
+def settle_duel(
+    duel: Duel,
+    folder: Path,
+    *,
+    open_holdout: bool = False,
+    early_stop: bool = False,
+    clock: Clock | None = None,
+    powers: CheckPowers = NO_POWERS,
+    live: LiveSetup | None = None,
+    experiment: str | None = None,
+    pilot: Mapping[str, float] | None = None,
+) -> SettledDuel:
+    """As `conclude_duel`, with everything that the readout was made of, and a pilot for its plan."""
     if early_stop:
         duel = duel.stopping_early()
     sealed = open_holdout and duel.dataset.holdout is not None
@@ -124,25 +207,25 @@ def conclude_duel(
     axes = (*axes, *similar, *pass_at_k_scores(prepared, _outputs(duel), folder, dataset))
     checks |= passing(duel, similar, dataset)
     notes += observed.notes if observed is not None else ()
-    readout = conclude(
-        duel,
-        DuelEvidence(
-            cases=frame_of(dataset),
-            verdicts=verdicts,
-            axes=axes,
-            checks=checks,
-            lengths=lengths,
-            conduct=conduct,
-            notes=tuple(notes),
-        ),
+    evidence = DuelEvidence(
+        cases=frame_of(dataset),
+        verdicts=verdicts,
+        axes=axes,
+        checks=checks,
+        lengths=lengths,
+        conduct=conduct,
+        notes=tuple(notes),
     )
-    if duel.gate is None or duel.dataset.holdout is None:
-        return readout
-    if not sealed:
-        return replace(readout, gate=None, notes=(*readout.notes, _STAYED_SEALED))
-    ledger = HoldoutLedger(arena_folder(folder))
-    openings = ledger.open(dataset.version, duel.duel, str(uuid4()), clock or SystemClock())
-    return with_openings(readout, openings)
+    readout = conclude(duel, evidence, pilot=pilot)
+    if duel.gate is not None and duel.dataset.holdout is not None:
+        if sealed:
+            ledger = HoldoutLedger(arena_folder(folder))
+            openings = ledger.open(dataset.version, duel.duel, str(uuid4()), clock or SystemClock())
+            readout = with_openings(readout, openings)
+        else:
+            readout = replace(readout, gate=None, notes=(*readout.notes, _STAYED_SEALED))
+    judgments = observed.folder / "judgments.jsonl" if observed is not None else None
+    return SettledDuel(readout, duel, folder, dataset, evidence, judgments)
 
 
 def _similarity(duel: Duel, dataset: Dataset, folder: Path) -> tuple[AxisScores, ...]:

@@ -46,7 +46,7 @@ def plan_duel(
     independent = independent_cases(frame, np.arange(len(frame)))
     alpha = duel.gate.alpha
     effects = tuple(
-        _effect(name, asked, unit, ends, independent, alpha, (pilot or {}).get(name))
+        _effect(name, asked, unit, ends, independent, alpha, _seen(name, pilot or {}))
         for name, asked, unit, ends in _asked(duel, scales)
     )
     notes = []
@@ -67,6 +67,13 @@ def plan_duel(
         early_stop=duel.early_stop,
         notes=tuple(notes),
     )
+
+
+def _seen(name: str, pilot: Mapping[str, float]) -> float | None:
+    """A pilot's spread of a condition; of `axis: all` the greatest of its axes."""
+    if name == "axis: all":
+        return max((spread for told, spread in pilot.items() if told.startswith("axis: ")), default=None)
+    return pilot.get(name)
 
 
 def _asked(
@@ -114,7 +121,8 @@ def _effect(
     null = (asked - ends[0]) / width
     greatest = math.sqrt(null * (1 - null)) if 0 < null < 1 else 0.0
     found = None
-    if 0 < null < 1 and independent >= 1:
+    # With too few cases even the best scores there are leave a lower bound (alpha^(1/n)) below the threshold.
+    if 0 < null < 1 and independent >= 1 and alpha ** (1 / independent) > null:
         if deviation is None:
             found = detectable_effect(
                 lambda effect: score_spread(null, null + effect),

@@ -15,7 +15,7 @@ from promptarena.evaluation.pairs import JudgedPair
 from promptarena.evaluation.recorded import FAILED, PASSED
 from promptarena.evaluation.scores import AxisScores
 
-__all__ = ["MOST_TOLD", "badness", "worst_cases"]
+__all__ = ["MOST_TOLD", "badness", "worst_cases", "worst_first"]
 
 Scores = NDArray[np.float64]
 
@@ -67,11 +67,22 @@ def worst_cases(
 ) -> tuple[CaseFinding, ...]:
     """The cases in which a treatment did worse than the control, worst first, up to `MOST_TOLD`."""
     bad = badness(treatment, control, outcome, axes, checks, len(frame))
-    # Of equally bad ones first those in which both display orders agree: a conflict is half noise.
-    torn = np.zeros(len(frame)) if pair is None else pair.conflicting.any(axis=1)
-    order = np.lexsort((np.arange(len(frame)), torn, -np.nan_to_num(bad, nan=-2.0)))
+    torn = np.zeros(len(frame), dtype=np.bool_)
+    if pair is not None:
+        torn |= pair.conflicting.any(axis=1)
+    order = worst_first(bad, outcome, torn)
     chosen = [int(at) for at in order[:MOST_TOLD] if bad[at] > 0]
     return tuple(_finding(at, treatment, control, outcome, axes, checks, frame, bad) for at in chosen)
+
+
+def worst_first(bad: Scores, outcome: Scores | None, torn: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Numbers of the cases, the worst first; what tells nothing comes last.
+
+    Of equally bad ones a loss comes before a tie, and what both display orders say before a conflict, which
+    is half noise; then the order of the file.
+    """
+    lost = np.zeros(len(bad)) if outcome is None else np.nan_to_num(outcome, nan=1.0)
+    return np.lexsort((np.arange(len(bad)), torn, lost, -np.nan_to_num(bad, nan=-2.0)))
 
 
 def _finding(

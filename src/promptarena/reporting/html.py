@@ -13,13 +13,18 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from promptarena.definitions.case_story import CaseStories
+from promptarena.reporting.case_views import case_views, filters_of
 from promptarena.reporting.charts import Chart, missing_charts
 from promptarena.reporting.files import write_whole
 from promptarena.reporting.json import to_plain
 from promptarena.reporting.outline import Depth, Section
 from promptarena.reporting.outlines import Report, charts, outline
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 __all__ = ["to_html", "write_html"]
 
@@ -35,18 +40,27 @@ class _Part:
     folded: bool
 
 
-def write_html(report: Report, path: Path) -> None:
+def write_html(report: Report, path: Path, stories: CaseStories | None = None) -> None:
     """Write the page of a report; a page that was there is replaced, whole or not at all.
+
+    Args:
+        report: what the page is about.
+        path: where to.
+        stories: of a duel, the cases to show one by one.
 
     Raises:
         MissingExtraError: the `charts` extra is not installed.
         UsageError: the folder is missing or cannot be written to.
     """
-    write_whole(to_html(report), path)
+    write_whole(to_html(report, stories), path)
 
 
-def to_html(report: Report) -> str:
+def to_html(report: Report, stories: CaseStories | None = None) -> str:
     """The page of a report; the same report always gives the same page.
+
+    Args:
+        report: what the page is about.
+        stories: of a duel, the cases to show one by one.
 
     Raises:
         MissingExtraError: the `charts` extra is not installed.
@@ -64,16 +78,28 @@ def to_html(report: Report) -> str:
     ]
     bundle, script = _bundle(), _resource("report.js")
     environment = Environment(autoescape=True, undefined=StrictUndefined, keep_trailing_newline=True)
+    cases, own = "", []
+    if stories is not None and stories.cases:
+        cases = _cases(environment, stories)
+        own = [_resource("cases.js")]
     template = environment.from_string(_resource("report.html.j2"))
     return template.render(
         outline=content,
         parts=parts,
-        policy=_policy(bundle, script),
+        policy=_policy(bundle, script, *own),
+        cases=Markup(cases),
+        cases_style=Markup(_resource("cases.css")),
+        cases_script=Markup(own[0] if own else ""),
         style=Markup(_resource("report.css")),
         report=Markup(_script_json(to_plain(report))),
         bundle=Markup(bundle),
         script=Markup(script),
     )
+
+
+def _cases(environment: Environment, stories: CaseStories) -> str:
+    template = environment.from_string(_resource("cases.html.j2"))
+    return template.render(stories=stories, views=case_views(stories), filters=filters_of(stories))
 
 
 def _script_json(value: Any) -> str:

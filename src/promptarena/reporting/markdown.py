@@ -14,8 +14,8 @@ _SIGNS: Final = {Tone.GOOD: "✅", Tone.BAD: "⛔", Tone.WARNING: "⚠️", Tone
 _SPECIAL: Final = re.compile(r"([\\`*\[\]|~#])|(?<![^\W_])(_)|(_)(?![^\W_])")
 
 
-def to_markdown(report: Report) -> str:
-    """A report as Markdown: the answer on top, details folded.
+def to_markdown(report: Report, *, head_only: bool = False) -> str:
+    """A report as Markdown: the answer on top, details folded; or the answer alone.
 
     Names from the data are escaped: they can neither format, link nor open a tag.
     """
@@ -26,7 +26,7 @@ def to_markdown(report: Report) -> str:
         f"**What to do.** {_escape(content.action)}",
         *(f"> **Caution.** {_escape(caveat)}" for caveat in content.caveats),
         _facts(content.facts),
-        *(_section(section) for section in content.sections),
+        *(_section(section) for section in (() if head_only else content.sections)),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from promptarena.definitions.calibration_readout import CalibrationReadout
-from promptarena.definitions.duel_readout import DuelReadout
+from promptarena.definitions.duel_readout import DuelPlan, DuelReadout
 from promptarena.definitions.interleaving_readout import InterleavingReadout
 from promptarena.definitions.off_policy_readout import OffPolicyReadout
 from promptarena.definitions.readout import Readout
@@ -15,6 +15,7 @@ from promptarena.reporting.calibration_outline import outline_calibration
 from promptarena.reporting.charts import Chart
 from promptarena.reporting.duel_charts import duel_charts
 from promptarena.reporting.duel_outline import outline_duel
+from promptarena.reporting.duel_plan_outline import outline_duel_plan
 from promptarena.reporting.interleaving_outline import outline_interleaving
 from promptarena.reporting.off_policy_outline import outline_off_policy
 from promptarena.reporting.outline import Outline
@@ -30,8 +31,8 @@ if TYPE_CHECKING:  # a plan's module brings numpy and scipy, which a readout's t
 __all__ = ["Report", "charts", "outline"]
 
 Report: TypeAlias = (
-    "Readout | InterleavingReadout | DuelReadout | CalibrationReadout | OffPolicyReadout | Simulation"
-    " | WinRatePlan | Plan"
+    "Readout | InterleavingReadout | DuelReadout | DuelPlan | CalibrationReadout | OffPolicyReadout"
+    " | Simulation | WinRatePlan | Plan"
 )
 
 
@@ -43,6 +44,8 @@ def outline(report: Report) -> Outline:
         return outline_duel(report)
     if isinstance(report, InterleavingReadout):
         return outline_interleaving(report)
+    if isinstance(report, DuelPlan):
+        return outline_duel_plan(report)
     if isinstance(report, OffPolicyReadout):
         return outline_off_policy(report)
     if isinstance(report, CalibrationReadout):
@@ -65,7 +68,8 @@ def charts(report: Report) -> dict[str, Chart]:
     if isinstance(report, DuelReadout):
         return duel_charts(report)
     if isinstance(
-        report, InterleavingReadout | CalibrationReadout | OffPolicyReadout | Simulation | WinRatePlan
+        report,
+        DuelPlan | InterleavingReadout | CalibrationReadout | OffPolicyReadout | Simulation | WinRatePlan,
     ):
         return {}
     return plan_charts(report)
