@@ -81,7 +81,7 @@ def _ours(trials: int, seed: int) -> int:
     for _ in range(trials):
         units = draw_units(rng, _POPULATION, [{}])
         cube = cube_of(units, _POPULATION, _VARIANTS)
-        found = conclude(cube, unit_counts(len(units.day)), _PLAN, planned=_PLANNED)
+        found = conclude(cube, unit_counts(len(units.day)), _PLAN, planned=_PLANNED, only_decide=True)
         ships += found.verdict.status is Status.SHIP
     return ships
 

@@ -60,6 +60,7 @@ def conclude(
     planned: PlannedSize | None = None,
     arrivals: Arrivals | None = None,
     recorded: Sequence[LookPoint] = (),
+    only_decide: bool = False,
 ) -> Conclusion:
     """Go through the looks in order; the first that decides ends the trial. Harm is judged on everything.
 
@@ -70,12 +71,14 @@ def conclude(
         planned: the size that was planned; `None` makes one look of all data.
         arrivals: what is known of how units arrived; `None` of a table.
         recorded: looks that were taken before, which stand as they were.
+        only_decide: without p-values and bounds that are shown and decide nothing; they cost a search each.
     """
     treatments = treatments_of(plan, cube)
     began = burn_in_ends(cube, plan)
     counted = settled(cube, began)
     taken = [replace(look, cube=settled(look.cube, began)) for look in recorded]
-    standing = _stand(counted, plan, treatments, schedule(counted, plan, treatments, planned, taken))
+    looks = schedule(counted, plan, treatments, planned, taken)
+    standing = _stand(counted, plan, treatments, looks, p_values=not only_decide)
     read_once = planned is None or cube.days is None
     balance = sample_balance(
         cube,
@@ -85,7 +88,9 @@ def conclude(
         at_look=standing.looks[-1].cube if standing.looks else None,
     )
     trust = trust_checks(units, balance, cube, plan, arrivals)
-    evidence = [replace(e, harm=harm_checks(plan, cube, e.variant)) for e in standing.evidence]
+    evidence = [
+        replace(e, harm=harm_checks(plan, cube, e.variant, bounds=not only_decide)) for e in standing.evidence
+    ]
     verdict = decide(
         trust,
         evidence,
@@ -96,15 +101,17 @@ def conclude(
     return Conclusion(verdict, balance, standing, counted, shown)
 
 
-def _stand(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Schedule) -> Standing:
+def _stand(
+    cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Schedule, *, p_values: bool
+) -> Standing:
     if not looks.taken:
         waiting = tuple(waiting_evidence(plan, cube, treatment, looks.outlook) for treatment in treatments)
         return Standing((), {}, waiting, stopped=False)
     boundary, bounds = primary_boundary(plan.design, looks.taken), futility_bounds(plan, looks.taken)
     left: dict[str, TreatmentEvidence] = {}
 
-    def standing(k: int, *, p_values: bool, stopped: bool = False) -> Standing:
-        """After the first k looks."""
+    def after(k: int, *, p_values: bool = False) -> Standing:
+        """The first k looks."""
         so_far = looks.taken[:k]
         paths = primary_paths(plan, treatments, so_far, p_values=p_values)
         segments = _primary_segments(plan, so_far[-1].cube, treatments)
@@ -121,10 +128,11 @@ def _stand(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Sch
             )
             for treatment in treatments
         )
-        return Standing(so_far, paths, evidence, stopped)
+        return Standing(so_far, paths, evidence, stopped=False)
 
     for k in range(1, len(looks.taken) + 1):
-        evidence = standing(k, p_values=False).evidence
+        standing = after(k)
+        evidence = standing.evidence
         statuses = decide((), evidence, preregistered=plan.preregistered).by_variant
         # A treatment that is held leaves the trial at that look; all others go on until one ships. One that
         # is held for want of effect may go on: the bound does not bind.
@@ -134,9 +142,9 @@ def _stand(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], looks: Sch
             if statuses[each.variant] is Status.HOLD and not is_futile(each)
         }
         if Status.SHIP in statuses.values() or len(left | held) == len(treatments):
-            return standing(k, p_values=True, stopped=True)
+            return replace(after(k, p_values=True) if p_values else standing, stopped=True)
         left |= held
-    return standing(len(looks.taken), p_values=True)
+    return after(len(looks.taken), p_values=p_values)
 
 
 def _primary_segments(plan: AnalysisPlan, cube: Cube, treatments: Sequence[str]) -> tuple[SegmentEffect, ...]:

@@ -24,7 +24,12 @@ _TUNED_AT: Final = 2_000
 
 
 def harm_checks(
-    plan: AnalysisPlan, cube: Cube, treatment: str, weights: EpochWeights | None = None
+    plan: AnalysisPlan,
+    cube: Cube,
+    treatment: str,
+    weights: EpochWeights | None = None,
+    *,
+    bounds: bool = True,
 ) -> tuple[Check, ...]:
     """One check for the primary (its margin is 0 but for non-inferiority), and one a guardrail.
 
@@ -33,10 +38,12 @@ def harm_checks(
         cube: all data.
         treatment: the variant that may do harm.
         weights: the allocation of each epoch, where they differ and are known.
+        bounds: whether each check is to say its bound; of rates it is a search.
     """
     alpha = _alpha_each(plan, cube)
     return tuple(
-        _check(plan, cube, metric, margin, treatment, alpha, weights) for metric, margin in _watched(plan)
+        _check(plan, cube, metric, margin, treatment, alpha, weights, bounds=bounds)
+        for metric, margin in _watched(plan)
     )
 
 
@@ -71,6 +78,8 @@ def _check(
     treatment: str,
     alpha: float,
     weights: EpochWeights | None,
+    *,
+    bounds: bool,
 ) -> Check:
     pair = arm_pair(cube, metric, plan.control, treatment)
     harm = _harm(plan, cube, metric, margin, treatment, pair, alpha, weights)
@@ -90,7 +99,7 @@ def _check(
         metric=metric.name,
         variant=treatment,
         text=text,
-        numbers={"p_value": harm.p_value, "alpha": alpha, "upper": harm.upper},
+        numbers={"p_value": harm.p_value, "alpha": alpha, "upper": harm.upper if bounds else None},
     )
 
 

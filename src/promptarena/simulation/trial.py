@@ -104,7 +104,9 @@ def follow(trial: Trial, cube: Cube) -> Outcome:
 def _conclude(trial: Trial, cube: Cube) -> Conclusion:
     units = sum(cell.units for cell in cube.by().values())
     arrivals = arrivals_of(cube, trial.variants, trial.population.shares)
-    return conclude(cube, unit_counts(units), trial.plan, planned=trial.planned, arrivals=arrivals)
+    return conclude(
+        cube, unit_counts(units), trial.plan, planned=trial.planned, arrivals=arrivals, only_decide=True
+    )
 
 
 def _outcome(trial: Trial, concluded: Conclusion, cube: Cube, days: int) -> Outcome:
