@@ -128,11 +128,6 @@ def test_a_burn_in_only_makes_it_longer(tmp_path: Path) -> None:
         (Asked(effects={"rating": (Margin(value=1), False)}), {}, "neither the primary nor a guardrail"),
         (Asked(effects={"resolved": (Margin(value=0.5), False)}), {}, "rate of 1.1"),
         (Asked(), {"design": "{expected: 0.6, looks: [0.5, 1]}"}, "effect to look for"),
-        (
-            Asked(),
-            {"allocation": "{bandit: thompson}", "design": "{expected: 0.6, mde: 0.1}"},
-            "only fixed allocations",
-        ),
     ],
 )
 def test_what_cannot_be_simulated_is_refused(

@@ -47,12 +47,14 @@ def harm_checks(
     )
 
 
-def harm_is_shown(plan: AnalysisPlan, cube: Cube, treatment: str) -> bool:
+def harm_is_shown(
+    plan: AnalysisPlan, cube: Cube, treatment: str, weights: EpochWeights | None = None
+) -> bool:
     """Whether any of `harm_checks` fails; without their sentences and bounds, which cost most of the time."""
     alpha = _alpha_each(plan, cube)
     for metric, margin in _watched(plan):
         pair = arm_pair(cube, metric, plan.control, treatment)
-        harm = _harm(plan, cube, metric, margin, treatment, pair, alpha)
+        harm = _harm(plan, cube, metric, margin, treatment, pair, alpha, weights)
         if harm is not None and harm.shown:
             return True
     return False

@@ -28,14 +28,23 @@ Integers = NDArray[np.int64]
 Key = tuple[str, ...]
 
 
-def cube_of(units: Units, of: Population, variants: Sequence[str]) -> Cube:
+def cube_of(
+    units: Units, of: Population, variants: Sequence[str], epochs: Sequence[str] | None = None
+) -> Cube:
     """The cube of all units, by variant, day and epoch, and by one segment at a time.
 
     Values of quantiles are counted in bins 0.2% wide, within which a quantile is interpolated; the log's
     second query, which makes it exact, has nothing to add to an error rate.
+
+    Args:
+        units: everybody who came.
+        of: what they were drawn from.
+        variants: control first.
+        epochs: that of each day; one for all days where the weights are fixed.
     """
     shapes = [(), *((name,) for name in of.segments)]
-    cells = [_cells(units, of, variants, shape) for shape in shapes]
+    reigns = epochs or [EPOCH] * of.days
+    cells = [_cells(units, of, variants, shape, reigns) for shape in shapes]
     values = {}
     for assumed in of.assumed:
         metric = assumed.metric
@@ -65,7 +74,9 @@ class _Cells(NamedTuple):
     """Shape (n,): the place in `keys` of each unit's cell."""
 
 
-def _cells(units: Units, of: Population, variants: Sequence[str], segments: Sequence[str]) -> _Cells:
+def _cells(
+    units: Units, of: Population, variants: Sequence[str], segments: Sequence[str], epochs: Sequence[str]
+) -> _Cells:
     levels = [len(variants), of.days, *(len(SEGMENT_SHARES) for _ in segments)]
     columns = (units.variant, units.day, *(units.segments[name] for name in segments))
     held, group = np.unique(np.ravel_multi_index(columns, levels), return_inverse=True)
@@ -73,7 +84,7 @@ def _cells(units: Units, of: Population, variants: Sequence[str], segments: Sequ
     days = [(FIRST_DAY + timedelta(days=day)).isoformat() for day in range(of.days)]
     places = zip(*(column.tolist() for column in np.unravel_index(held, levels)), strict=True)
     keys = tuple(
-        (variants[place[0]], days[place[1]], EPOCH, *(names[value] for value in place[2:]))
+        (variants[place[0]], days[place[1]], epochs[place[1]], *(names[value] for value in place[2:]))
         for place in places
     )
     return _Cells(("variant", "day", "epoch", *segments), keys, group)

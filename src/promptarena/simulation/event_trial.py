@@ -47,8 +47,15 @@ def refuse_unwritable(experiment: Experiment, metrics: Sequence[Metric]) -> None
     """Refuse experiments whose units cannot be written as events.
 
     Raises:
-        UsageError: units that are an attribute of requests, or a count of something that calls only measure.
+        UsageError: weights that follow the outcomes, units that are an attribute of requests, or a count of
+            something that calls only measure.
     """
+    if experiment.allocation is not None:
+        raise UsageError(
+            "weights that follow the outcomes are simulated without a log.",
+            where=Location(field="--log"),
+            hint="Leave it out.",
+        )
     if experiment.unit not in ("conversation", "session", "user"):
         raise UsageError(
             f"units of the kind `{experiment.unit}` are simulated without a log.",

@@ -84,7 +84,7 @@ def _ships(outcomes: Sequence[Outcome], plan: AnalysisPlan, size: Plan, truth: T
         text = "a change that should not ship is shipped; one side of alpha bounds it"
         return _share("false_ship", "false ships", text, any_ship, plan.design.alpha / 2, "at most")
     named = [ship and outcome.variant == first for ship, outcome in zip(any_ship, outcomes, strict=True)]
-    if truth.promises_power:
+    if truth.promises_power and plan.bandit is None:
         text = "the effect is found, every guardrail passes, and the change is shipped"
         return _share("power", "power", text, named if len(truth.effects) else any_ship, size.power)
     return _share("ship", "ships", "the change is shipped", named)
@@ -109,9 +109,22 @@ def _ends(outcomes: Sequence[Outcome], waiting: int) -> Iterator[Figure]:
 
 def _estimates(outcomes: Sequence[Outcome], plan: AnalysisPlan) -> Iterator[Figure]:
     covered = [outcome.covered for outcome in outcomes if outcome.covered is not None]
-    if covered:
+    if covered and plan.bandit is not None:
+        text = "the primary's always-valid interval in the last readout misses the true effect"
+        missed = [not each for each in covered]
+        yield _share("misses", "interval misses", text, missed, plan.design.alpha, "at most")
+    elif covered:
         text = "the primary's interval in the last readout holds the true effect, after stopping early too"
         yield _share("coverage", "coverage", text, covered, 1 - plan.design.alpha)
+    on_best = [outcome.on_best for outcome in outcomes if outcome.on_best is not None]
+    if on_best:
+        yield Figure(
+            key="on_best",
+            title="on the best",
+            meaning="share of the units that met the best variant; equal weights give each the same",
+            value=float(np.mean(on_best)),
+            error=float(np.std(on_best)) / math.sqrt(len(on_best)),
+        )
     above = [outcome.above for outcome in outcomes if outcome.above is not None]
     if above:
         text = "the estimate after stopping is larger than the truth: half of the time, if it is fair"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from promptarena.simulation.bandit_trial import run_bandit_trial
 from promptarena.simulation.trial import Outcome, Trial, run_trial
 
 if TYPE_CHECKING:
@@ -83,11 +84,11 @@ def _each(
 def _run(courses: Sequence[Course], seed: int, batch: tuple[int, range]) -> list[Outcome]:
     which, numbers = batch
     course = courses[which]
-    return [
-        run_trial(
-            course.trial,
-            np.random.default_rng([seed, course.number, n]),
-            course.definition if n < course.logged else None,
-        )
-        for n in numbers
-    ]
+    found = []
+    for n in numbers:
+        rng = np.random.default_rng([seed, course.number, n])
+        if course.trial.plan.bandit is not None:
+            found.append(run_bandit_trial(course.trial, rng))
+        else:
+            found.append(run_trial(course.trial, rng, course.definition if n < course.logged else None))
+    return found

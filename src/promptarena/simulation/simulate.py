@@ -33,6 +33,8 @@ __all__ = ["Asked", "simulate"]
 _WEEKS: Final = 4
 """How long an experiment is taken to last where nobody says how many units come a day."""
 _MANY_UNITS: Final = 200_000
+_ALWAYS: Final = 2.0
+"""Of the planned units, those that are drawn for a bandit: an always-valid sequence takes about as many."""
 _SAFELY: Final = 1.25
 """How many times the least number of units leaves no doubt that it is reached."""
 
@@ -73,7 +75,7 @@ def simulate(
         UsageError: the design has no size, or what was asked for does not fit it.
     """
     _check(asked)
-    _refuse_adaptive(experiment)
+    _refuse_interleaved(experiment)
     plan = _deciding(experiment.analysis_plan())
     if asked.logged:
         from promptarena.simulation.event_trial import refuse_unwritable
@@ -147,12 +149,7 @@ def _check(asked: Asked) -> None:
         )
 
 
-def _refuse_adaptive(experiment: Experiment) -> None:
-    if experiment.allocation is not None:
-        raise UsageError(
-            "under a bandit the weights follow the outcomes; only fixed allocations are simulated.",
-            where=Location(experiment.file, field="allocation"),
-        )
+def _refuse_interleaved(experiment: Experiment) -> None:
     if experiment.interleave is not None:
         raise UsageError(
             "interleaving shows every unit all variants; only variants by unit are simulated.",
@@ -163,6 +160,7 @@ def _refuse_adaptive(experiment: Experiment) -> None:
 def _deciding(plan: AnalysisPlan) -> AnalysisPlan:
     """The plan with the metrics that a verdict rests on alone: the primary and the guardrails."""
     names = [plan.primary.metric, *(guardrail.metric for guardrail in plan.guardrails)]
+    names += [str(plan.bandit.reward)] if plan.bandit is not None else []
     metrics = tuple(plan.metric(name) for name in dict.fromkeys(names))
     return plan.model_copy(update={"metrics": metrics, "secondary": ()})
 
@@ -171,6 +169,8 @@ def _population(plan: AnalysisPlan, size: Plan, assumed: tuple[Assumed, ...], as
     weights = plan.weights or {}
     # Three of their standard deviations more, so that the planned units are there in the planned weeks.
     enough = size.total + 3 * math.sqrt(size.total)
+    if plan.bandit is not None:
+        enough *= _ALWAYS
     daily = asked.daily_units or (enough / _pace(plan),)
     burn_in = plan.design.burn_in or timedelta(0)
     # A week more than planned: units come at random, and a plan may fall short by a few.
@@ -213,7 +213,7 @@ def _readout(
         effects=dict(truth.effects),
         experiments=len(outcomes),
         figures=figures(outcomes, plan, size, truth, waiting),
-        stops=stops(outcomes, len(plan.design.looks)),
+        stops=() if plan.bandit is not None else stops(outcomes, len(plan.design.looks)),
         through_log=_through_log(outcomes),
     )
 
@@ -225,6 +225,11 @@ def _through_log(outcomes: Sequence[Outcome]) -> tuple[int, int] | None:
 
 def _notes(experiment: Experiment, size: Plan) -> list[str]:
     notes = []
+    if experiment.allocation is not None:
+        notes.append(
+            "The weights move in the mornings, by the rewards that are known then; the log's may move more"
+            " often. An always-valid sequence decides at the ends of whole weeks, and no size is promised."
+        )
     if any(isinstance(stage, CanaryStage) for stage in experiment.rollout or ()):
         notes.append("Canary units count for no verdict: the days begin with the stage `ab`.")
     fewest = min(size.per_variant.values())

@@ -65,6 +65,8 @@ class Outcome:
     """Whether its final estimate lies above the truth, as far as looks decided the end."""
     agrees: bool | None = None
     """Whether an event log of the same units had the same verdict; `None`: not asked."""
+    on_best: float | None = None
+    """Of a bandit: the share of the units that met the best variant; `None` where all are alike."""
 
 
 def run_trial(trial: Trial, rng: np.random.Generator, logged: Experiment | None = None) -> Outcome:
