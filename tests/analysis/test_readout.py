@@ -524,3 +524,26 @@ def test_of_a_mean_in_very_unequal_arms_the_interval_shown_and_the_test_agree() 
     assert error == pytest.approx(np.sqrt(control.var(ddof=1) * (1 / 20_000 + 1 / 1_000)), rel=1e-3)
     assert z == pytest.approx(-(comparison.difference or 0) / error, rel=0.01)
     assert any("taken to vary as the other does" in note for note in comparison.notes)
+
+
+def test_intervals_of_few_events_hold_between_looks_and_at_them() -> None:
+    # Nobody in control had the event: by its own variance the difference would be known all too well.
+    declared = plan(metric("value", "rate"), preregistered=True, design=FOUR_LOOKS)
+    between = by_day({"control": [_flips(0, 30)] * 3, "treatment": [_flips(1, 30)] * 3})
+    at_look = by_day({"control": [_flips(0, 50)] * 7, "treatment": [_flips(1, 50)] * 7})
+    planned = PlannedSize(1 / (2 * 0.01 * 0.99 / 700), 1_400)
+    seen = {}
+    for name, made in (("always-valid", between), ("repeated", at_look)):
+        comparison = _read(made, declared, planned).metrics["value"].comparisons["treatment"]
+        assert comparison.interval_kind == name
+        assert comparison.interval is not None
+        seen[name] = comparison.interval
+        assert comparison.relative_interval is None
+    low, high = seen["always-valid"]
+    assert low is not None
+    assert high is not None
+    assert low < -0.05
+    assert high > 0.15
+    repeated = seen["repeated"]
+    assert repeated[0] is not None
+    assert repeated[0] < 0  # z is 2.7, far from the boundary of an early look

@@ -136,6 +136,7 @@ def _comparison(effects: AdaptiveEffects, metric: Metric, treatment: str, alpha:
         unknown,
         difference=found.value,
         interval=(found.low, found.high),
+        interval_kind="always-valid",
         standard_error=found.standard_error,
         p_value=found.p_value,
     )

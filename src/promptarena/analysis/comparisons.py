@@ -15,7 +15,7 @@ from promptarena.definitions.readout import Comparison
 from promptarena.stats.effects import Effect, Estimate, newcombe_interval
 from promptarena.stats.multiplicity import Method, adjust
 
-__all__ = ["compare", "with_adjusted"]
+__all__ = ["compare", "few_events_interval", "with_adjusted"]
 
 _FEW_EVENTS: Final = 10
 """Below this many events or non-events in an arm the normal interval of a rate misses its coverage."""
@@ -93,6 +93,14 @@ def with_adjusted(
     }
 
 
+def few_events_interval(effect: Effect, alpha: float) -> tuple[float, float]:
+    """Newcombe's two-sided 1 - alpha interval of a difference of rates, for few events."""
+    control, treatment = effect.control, effect.treatment
+    return newcombe_interval(
+        treatment.value * treatment.n, treatment.n, control.value * control.n, control.n, alpha
+    )
+
+
 def _unknown(pair: ArmPair, method: str, note: str) -> Comparison:
     return Comparison(
         control_value=None,
@@ -124,14 +132,11 @@ def _score_p_value(pair: ArmPair, metric: Metric) -> float | None:
 
 def _few_events_comparison(pair: ArmPair, effect: Effect, metric: Metric, alpha: float) -> Comparison:
     control, treatment = effect.control, effect.treatment
-    interval = newcombe_interval(
-        treatment.value * treatment.n, treatment.n, control.value * control.n, control.n, alpha
-    )
     return Comparison(
         control_value=control.value,
         variant_value=treatment.value,
         difference=effect.difference,
-        interval=interval,
+        interval=few_events_interval(effect, alpha),
         relative_difference=effect.relative_difference(),
         relative_interval=None,
         standard_error=None,

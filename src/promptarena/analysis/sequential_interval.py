@@ -13,8 +13,9 @@ from dataclasses import replace
 
 from scipy.special import ndtr
 
+from promptarena.analysis.comparisons import few_events_interval
 from promptarena.analysis.cube import Cube
-from promptarena.analysis.estimates import arm_pair
+from promptarena.analysis.estimates import arm_pair, rate_counts, strata
 from promptarena.analysis.futility_rule import chances, futility_bounds
 from promptarena.analysis.hypotheses import good_sign
 from promptarena.analysis.looks import LookPoint, PlannedSize
@@ -23,6 +24,7 @@ from promptarena.definitions.analysis_plan import AnalysisPlan, Design, Test
 from promptarena.definitions.readout import Comparison, Interval, Look, LookPath
 from promptarena.stats.anytime import AsymptoticSequence
 from promptarena.stats.effects import Effect
+from promptarena.stats.harm import rate_difference_bounds
 from promptarena.stats.stagewise import stagewise_estimate
 
 __all__ = ["look_path", "primary_comparison"]
@@ -42,7 +44,7 @@ def look_path(
     ended = bool(looks) and looks[-1].final
     planned = [] if stopped or ended else _planned(plan.design, looks, following)
     if not stopped or path is None:
-        at_look = "repeated interval at this look" if looks else "always-valid interval"
+        at_look = "repeated interval at looks, always-valid interval between them"
         found = chances(plan, looks, path) if path else None
         return LookPath(
             variant=treatment,
@@ -83,6 +85,12 @@ def primary_comparison(
         return comparison
     p_value = result.p_value if result else None
     p_adjusted = result.p_adjusted if result else None
+    margin = plan.primary.margin
+    if margin is not None:
+        comparison = replace(
+            comparison,
+            notes=(*comparison.notes, "the p-value is of the margin, the interval of the difference"),
+        )
     if path.interval is not None:
         critical = primary_boundary(plan.design, looks).critical_z[-1]
         return replace(
@@ -92,6 +100,7 @@ def primary_comparison(
             p_value=p_value,
             p_adjusted=p_adjusted,
             method=f"{comparison.method}; {path.interval_label}",
+            interval_kind="stage-wise",
             notes=(
                 *comparison.notes,
                 "the difference is as observed; the median-unbiased estimate is with the looks, and the"
@@ -99,17 +108,40 @@ def primary_comparison(
             ),
         )
     if looks and (looks[-1].day is None or looks[-1].day == (cube.days or (None,))[-1]):
-        critical = primary_boundary(plan.design, looks).critical_z[-1]
-        reach = critical * effect.standard_error
+        error = _error_beyond(primary_boundary(plan.design, looks).critical_z[-1])
+        few = comparison.standard_error is None
         return replace(
             comparison,
-            interval=(effect.difference - reach, effect.difference + reach),
-            relative_interval=effect.relative_interval(_error_beyond(critical)),
+            interval=few_events_interval(effect, error) if few else effect.normal_interval(error),
+            relative_interval=None if few else effect.relative_interval(error),
             p_value=p_value,
             p_adjusted=p_adjusted,
             method=f"{comparison.method}; repeated interval at this look",
+            interval_kind="repeated",
         )
-    return _always_valid(comparison, effect, plan.design.alpha, planned)
+    between = replace(
+        comparison,
+        p_value=None,
+        p_adjusted=None,
+        method=f"{comparison.method}; always-valid interval between looks",
+        interval_kind="always-valid",
+    )
+    if comparison.standard_error is None:
+        return _exact(between, cube, plan, path.variant)
+    return _always_valid(between, effect, plan.design.alpha, planned)
+
+
+def _exact(comparison: Comparison, cube: Cube, plan: AnalysisPlan, treatment: str) -> Comparison:
+    """Of few events the normal sequence would be too short: the exact one of rates, whatever their number."""
+    counts = rate_counts(strata(cube, plan.metric(plan.primary.metric), plan.control, treatment))
+    bounds = rate_difference_bounds(
+        counts.successes_control,
+        counts.n_control,
+        counts.successes_treatment,
+        counts.n_treatment,
+        alpha=plan.design.alpha,
+    )
+    return replace(comparison, interval=bounds, relative_interval=None)
 
 
 def _always_valid(
@@ -123,10 +155,6 @@ def _always_valid(
         comparison,
         interval=(low, high),
         relative_interval=effect.relative_interval(_error_beyond(sequence.multiplier(information))),
-        p_value=None,
-        p_adjusted=None,
-        method=f"{comparison.method}; always-valid interval between looks",
-        notes=(*comparison.notes, "between looks only an always-valid interval may be shown"),
     )
 
 

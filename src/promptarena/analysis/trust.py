@@ -216,6 +216,8 @@ def _worst_case_text(metric: Metric, held: Sequence[tuple[Moments, int]]) -> str
     Only what was declared bounds them: the least and greatest values that were seen say nothing of those that
     were not.
     """
+    if metric.audited_by is not None:
+        return "what the others had is not known"
     bounds = (0.0, 1.0) if metric.kind is MetricKind.RATE else metric.bounds
     if bounds is None:
         return (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 __all__ = [
     "LOOKED_ONCE",
@@ -21,6 +21,7 @@ __all__ = [
     "Comparison",
     "DailyEffect",
     "Interval",
+    "IntervalKind",
     "Look",
     "LookPath",
     "MetricReadout",
@@ -39,6 +40,7 @@ LOOKED_ONCE: Final = "valid only if looked at once: the data cannot show which l
 """The last reason of a declared verdict on data without time, or of a design without a size."""
 
 Interval = tuple[float | None, float | None]
+IntervalKind = Literal["fixed", "repeated", "always-valid", "stage-wise"]
 
 
 class Status(StrEnum):
@@ -136,6 +138,8 @@ class Comparison:
     """Observed units, not assigned ones."""
     n_variant: int
     method: str
+    interval_kind: IntervalKind = "fixed"
+    """For when the interval holds: read once, at each planned look, on all days together, after a stop."""
     notes: tuple[str, ...] = ()
 
 

@@ -18,6 +18,7 @@ from promptarena.definitions.readout import (
 from promptarena.reporting import wording
 from promptarena.reporting.adaptive_outline import adaptive_sections
 from promptarena.reporting.figures import NOT_KNOWN, Scale, count, number, p_value, percent, relative
+from promptarena.reporting.method_outline import interval_sentences, methods_section
 from promptarena.reporting.outline import Cell, Column, Depth, Outline, Section, Table
 from promptarena.reporting.trust_outline import balance_section, trust_section
 
@@ -46,7 +47,7 @@ def outline_readout(readout: Readout) -> Outline:
         *(_segments(readout, metric, Depth.FOLDED) for metric in others if metric.segments),
         *(_daily(readout, metric, Depth.FOLDED) for metric in others if metric.daily),
         _checks(verdict.checks),
-        _methods(metrics),
+        methods_section(metrics),
         _notes(readout),
     ]
     return Outline(
@@ -118,7 +119,6 @@ def _metrics(readout: Readout, metrics: list[MetricReadout]) -> Section:
             )
             place = f"{metric.name}, {variant}" if many else metric.name
             notes.extend(f"{place}: {note}." for note in comparison.notes)
-    labels = dict.fromkeys(f"Interval of {readout.primary}: {path.interval_label}." for path in readout.paths)
     return Section(
         key="metrics",
         title="Metrics",
@@ -126,7 +126,7 @@ def _metrics(readout: Readout, metrics: list[MetricReadout]) -> Section:
         notes=(
             "Differences are treatment less control, their intervals in brackets; n counts observed units.",
             f"Adjusted p-values: {readout.adjustment}.",
-            *labels,
+            *interval_sentences(readout),
             *notes,
         ),
     )
@@ -389,14 +389,6 @@ def _checks(checks: tuple[Check, ...]) -> Section | None:
         for check in checks
     )
     return Section(key="checks", title="Every check", table=Table(columns, rows), depth=Depth.FOLDED)
-
-
-def _methods(metrics: list[MetricReadout]) -> Section:
-    methods = {
-        metric.name: "; ".join(dict.fromkeys(comparison.method for comparison in metric.comparisons.values()))
-        for metric in metrics
-    }
-    return Section(key="methods", title="Methods", facts=tuple(methods.items()), depth=Depth.FOLDED)
 
 
 def _notes(readout: Readout) -> Section | None:

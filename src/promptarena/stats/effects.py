@@ -173,6 +173,11 @@ class Effect:
             raise ValueError("no variance in either arm: an interval is not known")
         return self.difference - reach, self.difference + reach
 
+    def normal_interval(self, alpha: float) -> tuple[float, float]:
+        """As `interval`, by the normal's critical value: that of a boundary whose error beyond is alpha."""
+        reach = critical(alpha, math.inf) * self.standard_error
+        return self.difference - reach, self.difference + reach
+
     def relative_difference(self) -> float | None:
         """difference / |control|; `None` where control is zero."""
         return None if self.control.value == 0 else self.difference / abs(self.control.value)

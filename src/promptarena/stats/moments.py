@@ -42,7 +42,7 @@ class Moments:
             ValueError: a value is NaN or infinite.
         """
         array = np.asarray(values, dtype=np.float64)
-        array = array.reshape(len(array), -1) if array.ndim < 2 else array
+        array = array[:, None] if array.ndim == 1 else array
         if not np.isfinite(array).all():
             raise ValueError("moments are of finite values only")
         if len(array) == 0:
