@@ -20,6 +20,7 @@ from promptarena.definitions.frozen import Frozen, mistake
 from promptarena.definitions.gate_rule import GateRule
 from promptarena.definitions.names import Text
 from promptarena.definitions.quantities import Duration, Share
+from promptarena.definitions.similarity import Similarity
 
 __all__ = [
     "STAGES",
@@ -51,6 +52,7 @@ class OfflineStage(Frozen):
     or `documents`."""
     judge: FileName | None = None
     checks: tuple[OutputCheck, ...] = ()
+    similarity: tuple[Similarity, ...] = ()
     gate: GateRule | None = None
 
 

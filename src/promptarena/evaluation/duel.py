@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from promptarena.definitions.case_story import CaseStories
 from promptarena.definitions.clock import Clock, SystemClock
+from promptarena.definitions.content_hash import content_hash
 from promptarena.definitions.duel import Duel, OutputsSource, load_duel, referenced_columns
 from promptarena.definitions.duel_readout import DuelPlan, DuelReadout
 from promptarena.evaluation.case_frame import frame_of
@@ -184,13 +185,17 @@ def settle_duel(
         duel = duel.stopping_early()
     sealed = open_holdout and duel.dataset.holdout is not None
     dataset = load_dataset(duel.dataset, folder, referenced_columns(duel), sealed=sealed)
+    # What cannot be checked here is told before anything is paid.
+    prepared = [prepare_check(check, dataset, folder, powers) for check in duel.checks]
+    opening = _Opening(duel, dataset, folder, clock or SystemClock()) if sealed else None
+    if opening is not None and duel.calls_models:
+        opening.note()
     observed = None
     if duel.calls_models:
         assert live is not None, "a duel that calls models needs somebody to call them"
         observed = observe(duel, folder, dataset, live, experiment=experiment)
         duel = observed.recorded(duel)
     problems = DataProblems()
-    prepared = [prepare_check(check, dataset, folder, powers) for check in duel.checks]
     checks, lengths, notes = _check_all(duel, prepared, dataset, folder, problems)
     names = list(duel.variants)
     verdicts = conduct = None
@@ -218,14 +223,26 @@ def settle_duel(
     )
     readout = conclude(duel, evidence, pilot=pilot)
     if duel.gate is not None and duel.dataset.holdout is not None:
-        if sealed:
-            ledger = HoldoutLedger(arena_folder(folder))
-            openings = ledger.open(dataset.version, duel.duel, str(uuid4()), clock or SystemClock())
-            readout = with_openings(readout, openings)
+        if opening is not None:
+            readout = with_openings(readout, opening.note())
         else:
             readout = replace(readout, gate=None, notes=(*readout.notes, _STAYED_SEALED))
     judgments = observed.folder / "judgments.jsonl" if observed is not None else None
     return SettledDuel(readout, duel, folder, dataset, evidence, judgments)
+
+
+class _Opening:
+    """Of a holdout: on record before its first call is made, or before what was recorded of it is told."""
+
+    def __init__(self, duel: Duel, dataset: Dataset, folder: Path, clock: Clock) -> None:
+        self._ledger, self._clock = HoldoutLedger(arena_folder(folder)), clock
+        self._version, self._duel = dataset.version, duel.duel
+        # A live duel that is run again unchanged finds its answers in the cache: it looks at nothing new.
+        self._run = content_hash(duel) if duel.calls_models else str(uuid4())
+
+    def note(self) -> int:
+        """How often the holdout was opened, this time included."""
+        return self._ledger.open(self._version, self._duel, self._run, self._clock)
 
 
 def _similarity(duel: Duel, dataset: Dataset, folder: Path) -> tuple[AxisScores, ...]:

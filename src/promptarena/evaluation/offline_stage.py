@@ -55,19 +55,27 @@ def offline_duel(experiment: Experiment) -> Duel:
     judge = None
     if stage.judge is not None:
         judge = load_judge(stage.judge, find_project(experiment.file.resolve().parent).parent)
-    if judge is None and not stage.checks:
+    if judge is None and not stage.checks and not stage.similarity:
         raise DefinitionError(
             "The offline stage has neither a `judge` nor `checks`.",
             where=Location(experiment.file, field="rollout"),
             hint="Name a judge's file: judge: judges/support.yaml.",
         )
+    dataset = _with_columns(stage.dataset)
+    if dataset.reference is None and any(each.rule.reference is None for each in stage.similarity):
+        raise DefinitionError(
+            "A similarity needs a text to compare with, and the dataset has no `reference` or `expected`.",
+            where=Location(experiment.file, field="rollout"),
+            hint="Name the column: dataset: {file: golden.jsonl, input: question, reference: answer}.",
+        )
     return Duel(
         duel=experiment.name,
         feature=experiment.feature,
-        dataset=_with_columns(stage.dataset),
+        dataset=dataset,
         variants={each.name: _as_contestant(each.settings) for each in experiment.variants},
         judge=judge,
         checks=stage.checks,
+        similarity=stage.similarity,
         gate=stage.gate,
     )
 

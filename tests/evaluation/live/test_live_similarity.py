@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from tests.evaluation.live.test_live_duel import PROJECT, provider, run
-from tests.llm.loopback import Asked, refuses, says
+from tests.llm.loopback import Asked, Loopback, refuses, says
 
-from promptarena.definitions.duel_readout import GateStatus
-from promptarena.errors import DataError, RunStoppedError
+from promptarena.definitions.duel_readout import DuelReadout, GateStatus
+from promptarena.errors import DataError, DefinitionError, RunStoppedError
+from promptarena.evaluation.duel import run_duel
+from promptarena.wiring import live_setup
 
 DUEL = """\
 duel: paraphrase
@@ -86,3 +88,30 @@ def test_an_endpoint_without_vectors_stops_the_run_and_says_so(tmp_path: Path) -
 
     with provider(behave) as server, pytest.raises(RunStoppedError, match="base_url and the model"):
         run(write(tmp_path), server)
+
+
+def gated(path: Path, server: Loopback) -> DuelReadout:
+    environment = {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "k"}
+    with live_setup(path, environment=environment) as live:
+        return run_duel(path, live=live, open_holdout=True)
+
+
+def test_a_live_gate_opens_its_holdout_once_however_often_it_is_run_unchanged(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    (tmp_path / "sealed.jsonl").write_text(
+        (tmp_path / "golden.jsonl").read_text().replace('"id": ', '"id": 9')
+    )
+    path.write_text(DUEL.replace("golden.jsonl,", "golden.jsonl, holdout: sealed.jsonl,"))
+    with provider(answers) as server:
+        assert run(path, server).gate is None
+        assert [gated(path, server).holdout_openings for _ in range(2)] == [1, 1]
+        path.write_text(path.read_text().replace("Shout {{ text }}", "Shout {{ text }}!"))
+        assert gated(path, server).holdout_openings == 2
+
+
+def test_a_check_that_cannot_run_here_is_told_before_anything_is_asked(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    path.write_text(DUEL + "checks: [{python: my_rules:good}]\n")
+    with provider(answers) as server, pytest.raises(DefinitionError, match="allow-lists functions"):
+        run(path, server)
+    assert server.asked == []
