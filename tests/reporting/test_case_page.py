@@ -50,6 +50,15 @@ def page(stories: CaseStories = STORIES) -> _Page:
     return _Page(to_html(duel_examples.gated(), stories))
 
 
+def test_answers_that_seem_to_steer_the_judge_are_marked() -> None:
+    assert "Injection suspected" not in page().text
+    steering = replace(
+        case("a", 0.0), answers={"new": replace(answer("x"), signs=("hides characters",)), "old": answer("y")}
+    )
+    text = page(replace(STORIES, cases=(steering,), total=1)).text
+    assert "Injection suspected: it hides characters. The signs change no score" in text
+
+
 def test_answers_reasons_and_both_orders_are_on_the_page() -> None:
     text = page().text
     for said in ("question a", "the new words", "the old words", "what is expected", "because", "clear"):

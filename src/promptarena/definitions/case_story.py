@@ -1,4 +1,7 @@
-"""One case of a duel as people read it: what was asked, what each variant answered, what the judge said."""
+"""One case of a duel as people read it: what was asked, what each variant answered, what the judge said.
+
+Invisible characters of its texts are shown by their number.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ class AnswerStory:
     """By axis, the mean over repeats; None: unscored."""
     rationale: str | None = None
     """Why it was scored so."""
+    signs: tuple[str, ...] = ()
+    """Signs that it tries to steer a judge; they change no score."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset
 from promptarena.evaluation.evidence import DuelEvidence
 from promptarena.evaluation.judges import PREFERENCE
+from promptarena.evaluation.judges.suspicion import signs_of_steering
+from promptarena.evaluation.judges.untrusted import shown_openly
 from promptarena.evaluation.recorded import FAILED, PASSED
 from promptarena.evaluation.table import content_of, read_rows
 from promptarena.evaluation.worst_cases import badness, worst_first
@@ -221,6 +223,7 @@ class _Teller:
             },
             scores={axis: _known(means[variant][at]) for axis, means in self._means if variant in means},
             rationale="\n".join(reasons)[:LONGEST_RATIONALE] or None,
+            signs=() if text is None else signs_of_steering(text),
         )
 
 
@@ -262,11 +265,11 @@ def _judgments(path: Path | None, places: Mapping[str, int]) -> Iterator[tuple[i
 
 def _reason(value: Any) -> str | None:
     text = content_of(value)
-    return text[:LONGEST_RATIONALE] if text and text.strip() else None
+    return shown_openly(text[:LONGEST_RATIONALE]) if text and text.strip() else None
 
 
 def _shortened(text: str) -> tuple[str, int]:
-    return text[:LONGEST_TEXT], max(len(text) - LONGEST_TEXT, 0)
+    return shown_openly(text[:LONGEST_TEXT]), max(len(text) - LONGEST_TEXT, 0)
 
 
 def _known(value: np.float64) -> float | None:
