@@ -22,14 +22,15 @@ from promptarena.evaluation.case_stories import MOST_SHOWN, tell_cases
 from promptarena.evaluation.check_powers import NO_POWERS, CheckPowers
 from promptarena.evaluation.check_rates import CheckResults, Codes
 from promptarena.evaluation.checks import PreparedCheck, prepare_check
-from promptarena.evaluation.conclude import conclude
+from promptarena.evaluation.conclude import conclude, gate_conditions
+from promptarena.evaluation.conditions import Condition
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset, load_dataset
 from promptarena.evaluation.duel_plan import plan_duel
 from promptarena.evaluation.evidence import DuelEvidence
 from promptarena.evaluation.holdout import HoldoutLedger, arena_folder, with_openings
 from promptarena.evaluation.judges import PreparedJudge
-from promptarena.evaluation.live.observed import observe
+from promptarena.evaluation.live.observed import Observed, observe
 from promptarena.evaluation.live.setup import LiveSetup
 from promptarena.evaluation.pass_at_k_scores import pass_at_k_scores
 from promptarena.evaluation.recorded import NOT_APPLICABLE, check_outputs, load_verdicts
@@ -193,10 +194,45 @@ def settle_duel(
     observed = None
     if duel.calls_models:
         assert live is not None, "a duel that calls models needs somebody to call them"
-        observed = observe(duel, folder, dataset, live, experiment=experiment)
-        duel = observed.recorded(duel)
+
+        def conditions(until_now: Observed) -> list[Condition]:
+            made = until_now.recorded(duel)
+            return gate_conditions(made, _evidence(made, prepared, dataset, folder, until_now))
+
+        observed = observe(
+            duel,
+            folder,
+            dataset,
+            live,
+            experiment=experiment,
+            conditions=conditions if duel.early_stop else None,
+        )
+    made = duel if observed is None else observed.recorded(duel)
+    evidence = _evidence(made, prepared, dataset, folder, observed)
+    readout = conclude(made, evidence, pilot=pilot)
+    if duel.gate is not None and duel.dataset.holdout is not None:
+        if opening is not None:
+            readout = with_openings(readout, opening.note())
+        else:
+            readout = replace(readout, gate=None, notes=(*readout.notes, _STAYED_SEALED))
+    judgments = observed.folder / "judgments.jsonl" if observed is not None else None
+    return SettledDuel(readout, made, folder, dataset, evidence, judgments)
+
+
+def _evidence(
+    duel: Duel,
+    prepared: Sequence[PreparedCheck],
+    dataset: Dataset,
+    folder: Path,
+    observed: Observed | None,
+) -> DuelEvidence:
+    """All that was observed, on file or just now.
+
+    Raises:
+        DataError: every problem of the data files.
+    """
     problems = DataProblems()
-    checks, lengths, notes = _check_all(duel, prepared, dataset, folder, problems)
+    checks, lengths, notes = _check_all(duel, prepared, dataset, folder, problems, observed)
     names = list(duel.variants)
     verdicts = conduct = None
     axes: tuple[AxisScores, ...] = ()
@@ -210,25 +246,16 @@ def settle_duel(
     problems.raise_any()
     similar = observed.similarity if observed is not None else _similarity(duel, dataset, folder)
     axes = (*axes, *similar, *pass_at_k_scores(prepared, _outputs(duel), folder, dataset))
-    checks |= passing(duel, similar, dataset)
-    notes += observed.notes if observed is not None else ()
-    evidence = DuelEvidence(
+    return DuelEvidence(
         cases=frame_of(dataset),
         verdicts=verdicts,
         axes=axes,
-        checks=checks,
+        checks=checks | passing(duel, similar, dataset),
         lengths=lengths,
+        taken=observed.taken if observed is not None else None,
         conduct=conduct,
-        notes=tuple(notes),
+        notes=(*notes, *(observed.notes if observed is not None else ())),
     )
-    readout = conclude(duel, evidence, pilot=pilot)
-    if duel.gate is not None and duel.dataset.holdout is not None:
-        if opening is not None:
-            readout = with_openings(readout, opening.note())
-        else:
-            readout = replace(readout, gate=None, notes=(*readout.notes, _STAYED_SEALED))
-    judgments = observed.folder / "judgments.jsonl" if observed is not None else None
-    return SettledDuel(readout, duel, folder, dataset, evidence, judgments)
 
 
 class _Opening:
@@ -257,7 +284,12 @@ def _outputs(duel: Duel) -> dict[str, OutputsSource]:
 
 
 def _check_all(
-    duel: Duel, checks: Sequence[PreparedCheck], dataset: Dataset, folder: Path, problems: DataProblems
+    duel: Duel,
+    checks: Sequence[PreparedCheck],
+    dataset: Dataset,
+    folder: Path,
+    problems: DataProblems,
+    observed: Observed | None,
 ) -> tuple[dict[str, CheckResults], dict[str, NDArray[np.float64]], list[str]]:
     """Results by check and variant; the outputs' lengths by variant; notes on what is missing."""
     results: dict[str, dict[str, Codes]] = {check.title: {} for check in checks}
@@ -268,8 +300,12 @@ def _check_all(
             continue
         found = check_outputs(variant.outputs, folder, dataset, checks, problems)
         lengths[name] = found.lengths
-        if found.without:
-            notes.append(f"{name} has no output for {found.without:,} of {len(dataset):,} cases")
+        cases, without = len(dataset), found.without
+        if observed is not None and observed.taken is not None and name in observed.outputs:
+            untaken = int((~observed.taken).sum())
+            cases, without = cases - untaken, without - untaken
+        if without:
+            notes.append(f"{name} has no output for {without:,} of {cases:,} cases")
         for number, check in enumerate(checks):
             results[check.title][name] = found.results[number]
     for title, by_variant in results.items():

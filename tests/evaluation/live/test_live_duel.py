@@ -432,3 +432,58 @@ def test_a_killed_run_is_gone_on_with_and_only_what_was_under_way_is_paid_twice(
         # Four calls at once: what had no answer yet, and what was answered and not yet on disk.
         assert 200 <= len(server.asked) <= 200 + 8
     assert found.cases == 100
+
+
+def test_a_duel_that_is_decided_early_asks_no_more_and_says_the_same_on_every_run(tmp_path: Path) -> None:
+    path = write(tmp_path, duel=DUEL + JUDGE + "early_stop: true\n", cases=120)
+    with provider(sensible) as server:
+        found = run(path, server, concurrency=8)
+        asked = len(server.asked)
+        again = run(path, server, concurrency=32)
+    assert found.gate is not None
+    assert found.gate.status is GateStatus.PASS
+    assert found.gate == again.gate
+    # Two answers, two orders and two scores a case.
+    assert asked < 120 * 6 / 2
+    assert asked % 6 == 0
+    assert not any("no output" in note for note in found.notes)
+
+
+def test_order_of_completion_decides_nothing(tmp_path: Path) -> None:
+    """Cases that the treatment wins are answered at once and the others late: the gate must not see that."""
+
+    def behave(asked: Asked, number: int) -> Any:
+        reply = sensible(asked, number)
+        text = asked.body["messages"][-1]["content"]
+        slow = not is_judge(asked) and int(text.split()[4]) % 2 == 1
+        if not slow:
+            return reply
+
+        async def later(writer: asyncio.StreamWriter) -> None:
+            await asyncio.sleep(0.05)
+            writer.write(reply)
+
+        return later
+
+    readouts = []
+    for name, behaviour in (("at-once", sensible), ("late", behave)):
+        folder = tmp_path / name
+        folder.mkdir()
+        with provider(behaviour) as server:
+            readouts.append(run(write(folder, duel=DUEL + JUDGE + "early_stop: true\n", cases=40), server))
+    assert readouts[0].gate == readouts[1].gate
+
+
+def test_a_sealed_holdout_is_counted_once_for_a_run_and_what_goes_on_with_it(tmp_path: Path) -> None:
+    duel = DUEL.replace("input: question}", "input: question, holdout: sealed.jsonl}") + JUDGE
+    path = write(tmp_path, duel=duel, cases=4)
+    sealed = [{"id": f"s{number}", "question": f"Where is parcel {number} of mine?"} for number in range(20)]
+    (tmp_path / "sealed.jsonl").write_text("".join(json.dumps(case) + "\n" for case in sealed))
+    environment = {"OPENAI_API_KEY": "k"}
+    with provider(sensible) as server:
+        for _ in range(2):
+            with live_setup(path, environment=environment | {"OPENAI_BASE_URL": server.base_url}) as live:
+                found = run_duel(path, live=live, open_holdout=True)
+    assert (found.cases, found.holdout_openings) == (20, 1)
+    assert found.gate is not None
+    assert found.gate.status is GateStatus.PASS

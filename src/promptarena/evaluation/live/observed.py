@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from promptarena.definitions.duel import Duel
 from promptarena.definitions.duel_variant import DuelVariant, OutputsSource
@@ -14,8 +17,12 @@ from promptarena.definitions.event_id import new_event_id
 from promptarena.definitions.similarity import EmbeddingRule
 from promptarena.errors import ArenaError, ModelCallError
 from promptarena.evaluation.asking import variant_templates
+from promptarena.evaluation.case_frame import frame_of
+from promptarena.evaluation.cases import Case
+from promptarena.evaluation.conditions import Condition
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset
+from promptarena.evaluation.early_stop import EarlyStop
 from promptarena.evaluation.judges import JudgeTally, PreparedJudge
 from promptarena.evaluation.live.case_run import CaseRun, RunPlan, compared
 from promptarena.evaluation.live.recorded_texts import RecordedTexts
@@ -25,12 +32,15 @@ from promptarena.evaluation.live.runner import run_cases, stopped
 from promptarena.evaluation.live.setup import LiveSetup, RunCounts
 from promptarena.evaluation.output_rows import first_outputs
 from promptarena.evaluation.scores import AxisScores
-from promptarena.evaluation.similarity import prepare_similarities, score_outputs
+from promptarena.evaluation.similarity import PreparedSimilarity, prepare_similarities, score_outputs
 from promptarena.evaluation.table import content_of
 from promptarena.llm.provider_embedder import ProviderEmbedder
 
 __all__ = ["Observed", "observe"]
 
+_CALLS_A_CASE = 4
+_SMALLEST_BATCH = 4
+"""Cases between two looks: enough to keep the calls busy, few enough to stop early."""
 _CASES_A_CALL = 2
 """Cases worked on for each call that may be under way, so that none waits for the disk or for a slow one."""
 
@@ -49,6 +59,8 @@ class Observed:
     notes: tuple[str, ...]
     failed: int
     """Calls that got no answer after all attempts."""
+    taken: NDArray[np.bool_] | None = None
+    """Shape (cases,): which cases were taken up; `None`: all."""
 
     def recorded(self, duel: Duel) -> Duel:
         """The duel with what was run in the place of what was to be run."""
@@ -65,6 +77,7 @@ def observe(
     setup: LiveSetup,
     *,
     experiment: str | None = None,
+    conditions: Callable[[Observed], Sequence[Condition]] | None = None,
 ) -> Observed:
     """Have the variants answer and the judge judge, and write all of it down.
 
@@ -74,13 +87,15 @@ def observe(
         dataset: its cases.
         setup: who makes the calls.
         experiment: whose offline stage this is.
+        conditions: what the gate asks, from what was observed until then. Where it is given, cases are taken
+            in an order drawn beforehand until all of it is decided; all of them are held in memory then.
 
     Raises:
         RunStoppedError: not all of it could be done; says what is missing and how to go on.
         UsageError, DefinitionError, DataError: a provider cannot be used, or a file cannot be read.
         StorageError: the disk refused.
     """
-    return asyncio.run(_Observation(duel, folder, dataset, setup, experiment).run())
+    return asyncio.run(_Observation(duel, folder, dataset, setup, experiment).run(conditions))
 
 
 def _as_recorded(file: Path, repeats: int) -> OutputsSource:
@@ -116,6 +131,7 @@ class _Observation:
         )
         self._counts = RunCounts(cases=len(dataset), calls=len(dataset) * self._plan.answers_a_case)
         models = {name: settings.model for name, settings in live.items()}
+        self._taken: NDArray[np.bool_] | None = None
         self._tally = None
         if judge is not None:
             names = list(duel.variants)
@@ -123,7 +139,7 @@ class _Observation:
                 dataset.index, names, duel.repeat, {name: models.get(name) for name in names}
             )
 
-    async def run(self) -> Observed:
+    async def run(self, conditions: Callable[[Observed], Sequence[Condition]] | None) -> Observed:
         setup, plan, duel = self._setup, self._plan, self._duel
         client = setup.client
         texts = None
@@ -143,15 +159,12 @@ class _Observation:
                 texts=texts,
             )
             measures = prepare_similarities(duel, self._embedder)
-            await run_cases(
-                self._dataset.cases(),
-                work.run,
-                client,
-                at_once=_CASES_A_CALL * setup.concurrency,
-                interruptible=setup.interruptible,
-            )
+            if conditions is None:
+                await self._work_on(self._dataset.cases(), work)
+            else:
+                await self._until_decided(work, conditions, measures)
             run_folder.close()
-            similarity = await score_outputs(measures, self._sources(run_folder), self._folder, self._dataset)
+            observed = await self._observed(run_folder, measures)
         except ArenaError as error:
             self._write_about(run_folder, str(error))
             if self._counts.done:
@@ -165,13 +178,43 @@ class _Observation:
                 texts.close()
             await client.close()
         self._refuse_nothing()
+        return observed
+
+    async def _work_on(self, cases: Iterable[Case], work: CaseRun) -> None:
+        await run_cases(
+            cases,
+            work.run,
+            self._setup.client,
+            at_once=_CASES_A_CALL * self._setup.concurrency,
+            interruptible=self._setup.interruptible,
+        )
+
+    async def _until_decided(
+        self,
+        work: CaseRun,
+        conditions: Callable[[Observed], Sequence[Condition]],
+        measures: Sequence[PreparedSimilarity],
+    ) -> None:
+        """Batches of cases in their drawn order, with a look after each."""
+        stop, cases = EarlyStop(self._duel, frame_of(self._dataset)), list(self._dataset.cases())
+        self._taken = np.zeros(len(cases), dtype=np.bool_)
+        at_least = max(self._setup.concurrency // _CALLS_A_CASE, _SMALLEST_BATCH)
+        while batch := stop.next_cases(at_least):
+            await self._work_on([cases[number] for number in batch], work)
+            self._taken[batch] = True
+            work.folder.flush()
+            stop.look(conditions(await self._observed(work.folder, measures)), self._taken)
+
+    async def _observed(self, folder: RunFolder, measures: Sequence[PreparedSimilarity]) -> Observed:
+        similarity = await score_outputs(measures, self._sources(folder), self._folder, self._dataset)
         return Observed(
-            folder=run_folder.root,
-            outputs=self._answers(run_folder),
+            folder=folder.root,
+            outputs=self._answers(folder),
             tally=self._tally,
             similarity=tuple(similarity),
             notes=tuple(self._notes()),
             failed=self._counts.failed_answers + self._counts.failed_judgments,
+            taken=self._taken,
         )
 
     def _embedder(self, provider: str, model: str) -> ProviderEmbedder:

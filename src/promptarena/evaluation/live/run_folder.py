@@ -76,6 +76,18 @@ class RunFolder:
         except OSError as error:
             raise self._failure(error, path) from error
 
+    def flush(self) -> None:
+        """Let readers see what was written until now.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        for path, file in self._files.items():
+            try:
+                file.flush()
+            except OSError as error:
+                raise self._failure(error, path) from error
+
     def close(self) -> None:
         """Close the files.
 
