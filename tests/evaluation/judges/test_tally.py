@@ -175,7 +175,12 @@ def test_a_panel_decides_by_majority_and_tells_where_it_was_divided() -> None:
     assert (first.votes, first.agreement) == (8, 7 / 8)
     assert (second.votes, second.unreadable) == (6, 2)
     assert (third.votes, third.agreement) == (8, 0.5)
-    assert "the panel was divided on 4 of 8 verdicts" in conduct.notes
+    assert any(
+        note.startswith(
+            "the panel was divided on 4 of 8 verdicts; its members agreed with what it decided: openai/gpt-4o #1 88%"
+        )
+        for note in conduct.notes
+    )
 
 
 def test_a_panel_without_enough_votes_says_nothing() -> None:

@@ -117,7 +117,15 @@ def _notes(found: JudgeConduct) -> Iterator[str]:
             "and prove nothing"
         )
     if found.divided:
-        yield f"the panel was divided on {found.divided:,} of {found.decided:,} verdicts"
+        agreed = ", ".join(
+            f"{member.model} {member.agreement:.0%}"
+            for member in found.members
+            if member.agreement is not None
+        )
+        yield (
+            f"the panel was divided on {found.divided:,} of {found.decided:,} verdicts; its members agreed "
+            f"with what it decided: {agreed}"
+        )
     for axis, spread in found.spread.items():
         yield f"the panel's scores of {axis} lie {spread:.2g} apart on average"
     for member in found.members:
