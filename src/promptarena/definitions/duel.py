@@ -156,6 +156,15 @@ class Duel(Frozen):
         return bool(self.live_variants) or self.live_judge is not None or asks_provider(self.similarity)
 
     @property
+    def own_axes(self) -> dict[str, tuple[float, float]]:
+        """What is scored without a judge, with its lowest and highest score: similarities, and pass@k."""
+        rules = ((check.title, check.value) for check in self.checks)
+        tested = [f"pass@{k} {title}" for title, rule in rules if isinstance(rule, CodeRule) for k in rule.k]
+        return {each.title: (each.rule.low, 1.0) for each in self.similarity} | dict.fromkeys(
+            tested, (0.0, 1.0)
+        )
+
+    @property
     def confidence(self) -> float:
         """Of the intervals that are reported."""
         return 1 - 2 * self.gate.alpha if self.gate else 0.95
@@ -289,16 +298,9 @@ def _check_gate(duel: Duel, mistakes: Mistakes) -> None:
             )
 
 
-def _own_axes(duel: Duel) -> list[str]:
-    """What is scored without a judge: similarities, and pass@k of checks that run tests."""
-    rules = ((check.title, check.value) for check in duel.checks)
-    tested = [f"pass@{k} {title}" for title, rule in rules if isinstance(rule, CodeRule) for k in rule.k]
-    return [*(similarity.title for similarity in duel.similarity), *tested]
-
-
 def _check_judge_of_gate(duel: Duel, gate: GateRule, mistakes: Mistakes) -> None:
     recorded, live = duel.recorded, duel.live_judge
-    own = _own_axes(duel)
+    own = duel.own_axes
     axes = [name for name in gate.axes if name not in own and not (name == "all" and own)]
     if recorded is None and live is None:
         if _never_said("judge", mistakes):

@@ -40,6 +40,11 @@ class SimilarityRule(Frozen):
     min: Annotated[Number, Field(ge=-1, le=1)] | None = None
     """The score from which an output passes."""
 
+    @property
+    def low(self) -> float:
+        """The lowest score that there can be; 1 is the highest."""
+        return -1.0
+
 
 class EmbeddingRule(SimilarityRule):
     """The cosine between the vectors of two texts."""
@@ -66,6 +71,10 @@ class LexicalRule(SimilarityRule):
     """Letters and words in common: a fallback that knows nothing of meaning."""
 
     measure: LexicalMeasure = LexicalMeasure.ROUGE_L
+
+    @property
+    def low(self) -> float:
+        return 0.0
 
 
 class Similarity(Frozen):

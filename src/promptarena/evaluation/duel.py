@@ -108,12 +108,14 @@ def plan_of(
 
 def _scales(duel: Duel) -> dict[str, tuple[float, float]]:
     """The axes that the gate asks for and their scales, as far as the definition tells."""
+    own = duel.own_axes
     if duel.live_judge is not None:
-        return {axis.name: (axis.low, axis.high) for axis in PreparedJudge(duel.live_judge, duel.duel).axes}
+        judged = {axis.name: (axis.low, axis.high) for axis in PreparedJudge(duel.live_judge, duel.duel).axes}
+        return judged | own
     if duel.recorded is None or duel.recorded.scores is None or duel.gate is None:
-        return {}
+        return own
     low, high = duel.recorded.scores.scale
-    return dict.fromkeys(duel.gate.axes, (low, high))
+    return dict.fromkeys(duel.gate.axes, (low, high)) | own
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,16 +70,16 @@ def prepare_similarity(
     assert column is not None, "a definition without a reference is refused"
     match rule:
         case EmbeddingRule(provider=None):
-            measure, low = _cosines(load_minilm()), -1.0
+            measure = _cosines(load_minilm())
         case EmbeddingRule():
             if embedder_of is None:
                 raise UsageError(f"{similarity.title} asks a provider, and no calls are made here.")
-            measure, low = _cosines(embedder_of(str(rule.provider), str(rule.model))), -1.0
+            measure = _cosines(embedder_of(str(rule.provider), str(rule.model)))
         case BertScoreRule():
-            measure, low = _bertscores(), -1.0
+            measure = _bertscores()
         case LexicalRule():
-            measure, low = _lexical(rule.measure), 0.0
-    return PreparedSimilarity(similarity.title, column, low, measure)
+            measure = _lexical(rule.measure)
+    return PreparedSimilarity(similarity.title, column, rule.low, measure)
 
 
 class SimilarityScores:
