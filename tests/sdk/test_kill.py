@@ -19,7 +19,7 @@ from promptarena.storage.warehouse import Warehouse, fetch
 from promptarena.wiring import log_folder
 
 _APPLICATION = """
-import os, random
+import os, random, time
 from promptarena import Arena
 from promptarena.sdk.event_queue import QueueLimits
 
@@ -32,6 +32,7 @@ while True:
     assigned = [arena.assign("support-bot", {"conversation": unit}) for unit in units]
     if arena.flush() == 0:
         os.write(notes, "".join(f"{one.request_id}\\n" for one in assigned if one.assigned.exposed).encode())
+    time.sleep(0.005)
 """
 _STEERING = """
 import random, sys, time

@@ -18,6 +18,7 @@ from promptarena.analysis.arrivals import Arrivals
 from promptarena.analysis.bandit_readout import build_bandit_readout
 from promptarena.analysis.cohort_cube import Cohorts, counted_values, read_cohorts
 from promptarena.analysis.cohorts import LATENESS, Maturity
+from promptarena.analysis.declared import with_declared
 from promptarena.analysis.event_tables import EventTables
 from promptarena.analysis.first_exposures import Arrived, last_exposed
 from promptarena.analysis.lives import Lives
@@ -131,7 +132,7 @@ def read_events(
         recorded.append(as_recorded(taken, then))
     counted = _as_counted(declared, experiment.unit)
     if counted.bandit is not None:
-        return build_bandit_readout(
+        readout = build_bandit_readout(
             now.cube,
             _unit_counts(now, counted, last_day),
             counted,
@@ -139,8 +140,9 @@ def read_events(
             notes=log_notes(now, counted, last_day),
             arrivals=_arrivals(now, counted, last_day, weights),
         )
+        return with_declared(readout, experiment)
     sized, plan = _with_an_end(counted)
-    return build_readout(
+    readout = build_readout(
         now.cube,
         _unit_counts(now, plan, last_day),
         plan,
@@ -155,6 +157,7 @@ def read_events(
         recorded=recorded,
         as_of=as_of,
     )
+    return with_declared(readout, experiment)
 
 
 def _since(experiment: Experiment, started: datetime | None) -> date | None:

@@ -297,6 +297,9 @@ class Readout:
     control: str
     variants: tuple[str, ...]
     """Control first."""
+    declared: tuple[tuple[str, str], ...] = ()
+    """What the definition says of the question and of what each treatment changes: label and text. Empty of a
+    table."""
     primary: str
     alpha: float
     preregistered: bool

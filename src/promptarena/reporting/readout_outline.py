@@ -68,6 +68,7 @@ def outline_readout(readout: Readout) -> Outline:
 def _about(readout: Readout, primary: MetricReadout) -> tuple[tuple[str, str], ...]:
     test = "superiority" if primary.margin is None else "non-inferiority"
     return (
+        *readout.declared,
         ("Data", readout.source),
         ("Compared", f"{', '.join(readout.variants[1:])} against {readout.control}"),
         ("Primary", f"{readout.primary} ({test}; {primary.better} is better)"),
