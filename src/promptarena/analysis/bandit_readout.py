@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from promptarena.analysis.adaptive_effects import AdaptiveEffects, NotKnown
-from promptarena.analysis.arrivals import Arrivals
+from promptarena.analysis.arrivals import Arrivals, EpochWeights
 from promptarena.analysis.bandit_conclusion import BanditConclusion, conclude_bandit
 from promptarena.analysis.beliefs import chances_of_best
 from promptarena.analysis.comparisons import with_adjusted
@@ -50,6 +50,7 @@ def build_bandit_readout(
     *,
     source: str,
     arrivals: Arrivals,
+    allocated: EpochWeights | None = None,
     notes: Sequence[str] = (),
 ) -> Readout:
     """Analyse the cube of a bandit.
@@ -60,6 +61,7 @@ def build_bandit_readout(
         plan: what was declared.
         source: what was read, for people.
         arrivals: with the weights of every epoch.
+        allocated: weights of all epochs, those included that nobody has met yet; else those of `arrivals`.
         notes: what the caller wants said beside the readout.
 
     Raises:
@@ -87,7 +89,7 @@ def build_bandit_readout(
             for metric in plan.metrics
         },
         days=(cube.days[-1] - cube.days[0]).days + 1 if cube.days else 0,
-        adaptive=_adaptive(plan, plan.bandit, effects, arrivals),
+        adaptive=_adaptive(plan, plan.bandit, effects, arrivals, allocated or arrivals.weights),
         adjustment=_ADJUSTMENT,
         notes=(*notes, _DESCRIPTIVE, *_left_out(cube, concluded)),
     )
@@ -146,7 +148,13 @@ def _value(found: AdaptiveContrast | NotKnown) -> float | None:
     return None if isinstance(found, NotKnown) else found.value
 
 
-def _adaptive(plan: AnalysisPlan, bandit: Bandit, effects: AdaptiveEffects, arrivals: Arrivals) -> Adaptive:
+def _adaptive(
+    plan: AnalysisPlan,
+    bandit: Bandit,
+    effects: AdaptiveEffects,
+    arrivals: Arrivals,
+    allocated: EpochWeights,
+) -> Adaptive:
     variants, primary = list(plan.variants or effects.cube.variants), plan.metric(plan.primary.metric)
     reward, cells = plan.metric(str(bandit.reward)), effects.cube.by()
     sums = {
@@ -166,13 +174,16 @@ def _adaptive(plan: AnalysisPlan, bandit: Bandit, effects: AdaptiveEffects, arri
     return Adaptive(
         rule=bandit.bandit.value,
         reward=reward.name,
-        epochs=tuple(_epoch(epoch, variants, arrivals) for epoch in sorted(arrivals.weights, key=int)),
+        epochs=tuple(
+            _epoch(epoch, allocated[epoch], variants, arrivals) for epoch in sorted(allocated, key=int)
+        ),
         arms=arms,
     )
 
 
-def _epoch(epoch: str, variants: Sequence[str], arrivals: Arrivals) -> AdaptiveEpoch:
-    weights = arrivals.weights[epoch]
+def _epoch(
+    epoch: str, weights: Mapping[str, float], variants: Sequence[str], arrivals: Arrivals
+) -> AdaptiveEpoch:
     total = sum(weights.values())
     return AdaptiveEpoch(
         epoch=int(epoch),

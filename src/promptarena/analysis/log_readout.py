@@ -139,6 +139,7 @@ def read_events(
             source=_SOURCE,
             notes=log_notes(now, counted, last_day),
             arrivals=_arrivals(now, counted, last_day, weights),
+            allocated={str(epoch): shares for epoch, shares in (weights or {}).items()},
         )
         return with_declared(readout, experiment)
     sized, plan = _with_an_end(counted)

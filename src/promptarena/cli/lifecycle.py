@@ -45,8 +45,8 @@ def start(
 ) -> None:
     """Start an experiment: its definition is frozen. Once more, and what may be amended in the file is.
 
-    Frozen: unit, eligibility, variants, metrics, primary, guardrails, design, segments. Amended on record:
-    monitors, secondaries, hypothesis and the stages that have not begun.
+    Frozen: unit, eligibility, variants, metrics, primary, guardrails, design, segments, allocation,
+    interleaving. Amended on record: monitors, secondaries, hypothesis and the stages that have not begun.
     """
     from promptarena.cli.lifecycle_rendering import render_done
 
