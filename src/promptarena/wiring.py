@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
@@ -198,6 +199,7 @@ def live_setup(
             runs=runs_beside(root),
             concurrency=concurrency,
             log=log,
+            registry=partial(registry_of, project) if project is not None else None,
             watch=watch or NobodyWatches(),
             clock=clock,
             interruptible=interruptible,

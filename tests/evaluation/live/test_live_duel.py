@@ -18,8 +18,10 @@ import pytest
 from tests.llm.loopback import Asked, Behaviour, Loopback, refuses, says, serving
 from tests.sdk.arenas import events_in
 
+from promptarena.definitions.content_hash import content_hash
 from promptarena.definitions.duel_readout import DuelReadout, GateStatus
 from promptarena.definitions.events import Generation, Measurement
+from promptarena.definitions.project import load_project
 from promptarena.errors import (
     ArenaError,
     DefinitionError,
@@ -29,7 +31,8 @@ from promptarena.errors import (
 )
 from promptarena.evaluation.duel import run_duel
 from promptarena.evaluation.live.setup import RunCounts
-from promptarena.wiring import live_setup
+from promptarena.storage.registry.registry import open_registry
+from promptarena.wiring import live_setup, registry_of
 
 PROJECT = """\
 providers: {openai: {}}
@@ -487,3 +490,31 @@ def test_a_sealed_holdout_is_counted_once_for_a_run_and_what_goes_on_with_it(tmp
     assert (found.cases, found.holdout_openings) == (20, 1)
     assert found.gate is not None
     assert found.gate.status is GateStatus.PASS
+
+
+def test_what_a_judges_hash_stands_for_is_kept_beside_the_run_and_in_the_registry(tmp_path: Path) -> None:
+    path = write(tmp_path, duel=DUEL + JUDGE, cases=2)
+    with provider(sensible) as server:
+        run(path, server)
+    [measured] = {
+        event.evaluator_hash
+        for event in events_in(tmp_path / ".arena", "measurement")
+        if isinstance(event, Measurement) and event.source == "judge"
+    }
+    [about] = tmp_path.glob(".arena/runs/*/run.json")
+    written = json.loads(about.read_text())["judge"]
+    with open_registry(registry_of(load_project(tmp_path))) as registry:
+        kept = registry.judges.find(str(measured))
+    assert kept == written["configuration"]
+    assert content_hash(kept) == measured == written["hash"]
+    assert "Which answer cites the policy?" in json.dumps(kept)
+
+
+def test_a_registry_that_is_down_keeps_nobody_from_judging_and_is_told(tmp_path: Path) -> None:
+    project = PROJECT + "registry: postgresql://nobody@127.0.0.1:1/none\n"
+    path = write(tmp_path, duel=DUEL + JUDGE, cases=2, project=project)
+    with provider(sensible) as server:
+        found = run(path, server)
+    assert found.judge is not None
+    assert found.judge.verdicts == 4
+    assert any("configuration is in the run's folder alone" in note for note in found.notes)

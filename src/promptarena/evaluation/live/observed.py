@@ -15,7 +15,7 @@ from promptarena.definitions.duel import Duel
 from promptarena.definitions.duel_variant import DuelVariant, OutputsSource
 from promptarena.definitions.event_id import new_event_id
 from promptarena.definitions.similarity import EmbeddingRule
-from promptarena.errors import ArenaError, ModelCallError
+from promptarena.errors import ArenaError, ModelCallError, StorageError, UsageError
 from promptarena.evaluation.asking import variant_templates
 from promptarena.evaluation.case_frame import frame_of
 from promptarena.evaluation.cases import Case
@@ -35,6 +35,7 @@ from promptarena.evaluation.scores import AxisScores
 from promptarena.evaluation.similarity import PreparedSimilarity, prepare_similarities, score_outputs
 from promptarena.evaluation.table import content_of
 from promptarena.llm.provider_embedder import ProviderEmbedder
+from promptarena.storage.registry.registry import open_registry
 
 __all__ = ["Observed", "observe"]
 
@@ -132,6 +133,7 @@ class _Observation:
         self._counts = RunCounts(cases=len(dataset), calls=len(dataset) * self._plan.answers_a_case)
         models = {name: settings.model for name, settings in live.items()}
         self._taken: NDArray[np.bool_] | None = None
+        self._unkept: str | None = None
         self._tally = None
         if judge is not None:
             names = list(duel.variants)
@@ -148,6 +150,7 @@ class _Observation:
             # What cannot be called at all is told before anything is paid.
             for provider in self._providers():
                 client.check(provider)
+            self._keep_judge()
             if plan.judge is not None and plan.recorded:
                 texts = self._recorded_texts(run_folder.root)
             work = CaseRun(
@@ -251,6 +254,17 @@ class _Observation:
         problems.raise_any()
         return texts
 
+    def _keep_judge(self) -> None:
+        """Keep what the judge's hash stands for; a registry that is down is no reason not to judge."""
+        judge, where = self._plan.judge, self._setup.registry
+        if judge is None or where is None:
+            return
+        try:
+            with open_registry(where()) as registry:
+                registry.judges.keep(judge.configuration, self._started)
+        except (StorageError, UsageError) as error:
+            self._unkept = str(error)
+
     def _refuse_nothing(self) -> None:
         """A run in which no call was answered has nothing to conclude from."""
         counts, calls = self._counts, self._setup.client.counts
@@ -281,6 +295,8 @@ class _Observation:
         ):
             if number:
                 yield f"{number:,} {what}"
+        if self._unkept is not None:
+            yield f"the judge's configuration is in the run's folder alone; the registry: {self._unkept}"
         for reason, times in self._reasons():
             yield f"{times:,} calls without an answer: {reason}"
         if unpriced := self._setup.client.budget.unpriced:
@@ -310,7 +326,12 @@ class _Observation:
                 name: {"config_hash": each.config_hash, "settings": each.model_dump(exclude_none=True)}
                 for name, each in plan.live.items()
             },
-            "judge": plan.judge and {"name": plan.judge.name, "hash": plan.judge.hash},
+            "judge": plan.judge
+            and {
+                "name": plan.judge.name,
+                "hash": plan.judge.hash,
+                "configuration": plan.judge.configuration,
+            },
             "prices": {
                 "date": self._setup.client.prices.date,
                 "source": self._setup.client.prices.source,

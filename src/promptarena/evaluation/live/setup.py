@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +10,7 @@ from typing import Protocol
 from promptarena.definitions.clock import Clock, SystemClock
 from promptarena.llm.provider_client import ProviderClient
 from promptarena.storage.event_log import EventLog
+from promptarena.storage.registry.address import Address
 
 __all__ = ["LiveSetup", "NobodyWatches", "RunCounts", "RunWatch"]
 
@@ -60,6 +62,8 @@ class LiveSetup:
     """Calls under way at once, at most; how many cases are worked on follows from it."""
     log: EventLog | None = None
     """Where generations and measurements are written; nowhere for a duel without a project."""
+    registry: Callable[[], Address] | None = None
+    """Says where the configuration of the judge is kept, whose hash the measurements carry."""
     watch: RunWatch = field(default_factory=NobodyWatches)
     clock: Clock = field(default_factory=SystemClock)
     interruptible: bool = True
