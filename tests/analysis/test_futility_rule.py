@@ -192,3 +192,18 @@ def test_a_last_look_with_more_than_was_planned_is_held_to_the_correlation_it_ha
     assert [look.critical_z for look in readout.paths[0].looks] == pytest.approx(oracle.critical_z)
     capped = spending_boundary([fractions[0], 1.0], SpendingFunction("obrien-fleming"), 0.05, final=True)
     assert oracle.critical_z[-1] > capped.critical_z[-1]
+
+
+def test_power_with_a_bound_is_that_of_the_planned_bound_whatever_the_truth() -> None:
+    asked = PlanRequest(baseline=0.6, mde=Margin(value=0.05), looks=FOUR, futility=Futility())
+    sized = size_plan(asked)
+    at = {round(point.effect, 4): point.power for point in sized.power_curve}
+    assert at[0.05] == pytest.approx(0.8, abs=0.002)
+    assert 0.1 < at[0.025] < 0.35
+    assert at[0.1] > 0.99
+    # Asked the other way round, the same units have the same power and the same bounds.
+    again = size_plan(replace(asked, units=sized.total))
+    assert again.power_each == pytest.approx(0.8, abs=0.002)
+    assert [look.futility_z for look in again.looks] == pytest.approx([x.futility_z for x in sized.looks])
+    few = size_plan(replace(asked, units=sized.total // 10))
+    assert 0 < few.power_each < 0.2

@@ -131,7 +131,9 @@ def plan(request: PlanRequest) -> Plan:
         distance = comparison.detectable(request.units, each)
     elif request.units is not None and distance is not None:
         each = comparison.power(distance, request.units)
-    inflation = comparison.inflation(each)
+    # A bound on futility is planned for the power that was asked for; so is its price.
+    priced = each if comparison.futility is None else shared_power(request.power, request.guardrails)
+    inflation = comparison.inflation(priced)
     if request.units is not None:
         fixed = request.units / inflation
     else:

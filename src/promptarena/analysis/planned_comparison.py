@@ -6,11 +6,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from scipy.optimize import brentq
+
 from promptarena.analysis.plan_request import PlanRequest
 from promptarena.definitions.metric import Better, MetricKind
+from promptarena.stats.futility import Futility as FutilityBound
 from promptarena.stats.futility import futility_boundary
 from promptarena.stats.group_sequential import Boundary, spending_boundary, supplied_boundary
-from promptarena.stats.power import achieved_power, detectable_effect, price_of_looks, units_needed
+from promptarena.stats.power import (
+    achieved_power,
+    detectable_effect,
+    price_of_looks,
+    shared_power,
+    units_needed,
+)
 from promptarena.stats.spending import SpendingFunction
 from promptarena.stats.spread import (
     Spread,
@@ -64,8 +73,14 @@ class PlannedComparison:
     def power(self, distance: float, units: float) -> float:
         """Of so many units in all, with the looks."""
         spread = self._spread(distance)
+        bound = self._futility()
         return achieved_power(
-            distance, spread, units, alpha=self.alpha, boundary=self.boundary, futility=self.futility
+            distance,
+            spread,
+            units,
+            alpha=self.alpha,
+            boundary=self.boundary,
+            futility_z=bound.z if bound else (),
         )
 
     def detectable(self, units: float, power: float) -> float | None:
@@ -86,14 +101,26 @@ class PlannedComparison:
 
     def stopping(self, power: float) -> PlannedStopping:
         """Where the trial stops, without effect and with the one that it finds with this power."""
-        if self.futility is None or len(self.boundary.fractions) == 1:
+        bound = self._futility()
+        if bound is None:
             drift = drift_for_power(self.boundary, power)
             null, effect = (stopping_probabilities(self.boundary, d) for d in (0.0, drift))
             return PlannedStopping(null, effect, None)
         upper = replace(self.boundary, sides=1)
-        bound = futility_boundary(upper, power, self.futility)
-        null, effect = (stopping_probabilities(upper, d, futility_z=bound.z) for d in (0.0, bound.drift))
-        return PlannedStopping(null, effect, bound.z)
+
+        def under(drift: float) -> Stopping:
+            return stopping_probabilities(upper, drift, futility_z=bound.z)
+
+        # Of given units the power need not be the one for which the bound was planned.
+        drift = float(brentq(lambda d: under(d).power - power, -bound.drift, 3 * bound.drift, xtol=1e-9))
+        return PlannedStopping(under(0.0), under(drift), bound.z)
+
+    def _futility(self) -> FutilityBound | None:
+        """The bound, as it is planned for the power that was asked for, whatever the units."""
+        if self.futility is None or len(self.boundary.fractions) == 1:
+            return None
+        planned = shared_power(self.request.power, self.request.guardrails)
+        return futility_boundary(replace(self.boundary, sides=1), planned, self.futility)
 
     def information(self, units: float, distance: float) -> float:
         """1 / SE^2 of the plain difference at so many units in all.

@@ -23,7 +23,7 @@ from promptarena.stats.futility import futility_boundary
 from promptarena.stats.group_sequential import Boundary, Sides
 from promptarena.stats.spending import SpendingFunction
 from promptarena.stats.spread import Spread
-from promptarena.stats.stopping import inflation_factor
+from promptarena.stats.stopping import inflation_factor, stopping_probabilities
 
 __all__ = [
     "achieved_power",
@@ -98,23 +98,35 @@ def achieved_power(
     alpha: float = 0.05,
     sides: Sides = 2,
     boundary: Boundary | None = None,
-    futility: SpendingFunction | None = None,
+    futility_z: Sequence[float] = (),
 ) -> float:
     """Power of `units` units in all: the inverse of `units_needed`.
 
+    Args:
+        effect: as in `units_needed`.
+        spread: likewise.
+        units: in all.
+        alpha: likewise.
+        sides: likewise.
+        boundary: likewise.
+        futility_z: bounds on futility as they were planned, one a look, which do not move with the effect.
+
     Returns:
-        In (alpha of one side, 1).
+        In (alpha of one side, 1); with bounds on futility in (0, 1).
 
     Raises:
         ValueError: no units, or an argument that `units_needed` refuses.
     """
     if not 0 < units < math.inf:
         raise ValueError(f"there must be units, not {units}")
+    if futility_z and boundary is not None:
+        # What one look would have says how far the statistic is expected to get.
+        once = achieved_power(effect, spread, units, alpha=alpha, sides=sides)
+        drift = -float(ndtri(alpha / sides)) + float(ndtri(once))
+        return stopping_probabilities(replace(boundary, sides=1), drift, futility_z=futility_z).power
 
     def needed(power: float) -> float:
-        return units_needed(
-            effect, spread, alpha=alpha, power=power, sides=sides, boundary=boundary, futility=futility
-        )
+        return units_needed(effect, spread, alpha=alpha, power=power, sides=sides, boundary=boundary)
 
     least, most = alpha / sides + 1e-9, 1 - 1e-9
     if boundary is not None:
