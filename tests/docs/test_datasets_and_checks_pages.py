@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from promptarena.definitions.checks import CheckKind, OutputCheck
 from promptarena.definitions.duel import load_duel
+from promptarena.definitions.schema import schema
 from promptarena.definitions.similarity import LexicalMeasure, Similarity
 from promptarena.evaluation.duel import run_duel
 from promptarena.evaluation.templates import prepare_template
@@ -67,6 +69,31 @@ def test_every_check_of_the_page_is_one_and_every_kind_is_on_it() -> None:
     for check in _read(written)["checks"]:
         OutputCheck.model_validate(check)
     assert re.findall(r"^\| `([a-z-]+)` \|", _CHECKS, re.MULTILINE)[: len(CheckKind)] == list(CheckKind)
+
+
+def test_editors_accept_what_the_page_shows() -> None:
+    definitions = schema("duel")
+    checks, similarity = (_read(block) for block in _blocks(_CHECKS, "yaml"))
+    written = _read(_blocks(_DATASETS, "yaml")[0]) | checks | similarity
+    written["checks"] += [
+        {"length": 9},
+        {"pii-leak": True},
+        {"not-pii-leak": ["email"]},
+        {"tool-calls": "find"},
+        {"passes-tests": {"column": "t"}},
+        {"passes-tests": {"tests": "x", "k": 3}},
+        {"finish-reason": "stop"},
+        {"not-is-json": True, "when": {"form": "text"}},
+    ]
+    assert Draft202012Validator(definitions).is_valid(written)
+    mistakes: list[dict[str, Any]] = [
+        {"latency": "soon"},
+        {"pii-leak": False},
+        {"tool-calls": []},
+        {"contain": "x"},
+    ]
+    for wrong in mistakes:
+        assert not Draft202012Validator(definitions).is_valid(written | {"checks": [wrong]})
 
 
 def test_every_similarity_of_the_page_is_one_and_every_measure_is_on_it() -> None:

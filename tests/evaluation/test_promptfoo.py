@@ -227,6 +227,35 @@ def test_other_columns_of_csv_that_mean_something_are_told(tmp_path: Path) -> No
     ]
 
 
+def test_templates_of_assertions_are_followed_and_what_would_mean_something_else_is_left(
+    tmp_path: Path,
+) -> None:
+    made, duel = imported(
+        tmp_path,
+        """\
+prompts: ["{{env.HOME}} {{x}}", "Say {{x}}"]
+providers: [openai:gpt-4o]
+assertionTemplates: {noise: {type: icontains, value: arrr}}
+tests:
+  - vars: {x: a}
+    metadata: {conversationId: c1}
+    assert:
+      - $ref: '#/assertionTemplates/noise'
+      - $ref: '#/assertionTemplates/none'
+      - {type: equals, value: b, transform: output.name}
+      - {type: equals, value: c, weight: 2}
+""",
+    )
+    assert duel["checks"] == [{"contains": "arrr", "ignore_case": True}, {"equals": "c"}]
+    assert [text.split(": ")[1][:40] for text in left(made)] == [
+        "A prompt names `env`, which is not carri",
+        "Tests of one `conversationId` are turns ",
+        "An assertion has no type; it is left out",
+        "The assertion `equals` looks at what its",
+        "`weight` of an assertion `equals` is not",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from promptarena.definitions.cell import ColumnValue, TextOrColumn, Texts, is_column
 from promptarena.definitions.frozen import Frozen, Shorthand, mistake
@@ -27,14 +29,39 @@ __all__ = [
 ]
 
 
+class _WithShortForms(Frozen):
+    """A rule that may be written in shorter forms, which editors are to accept too."""
+
+    short_forms: ClassVar[tuple[JsonSchemaValue, ...]]
+    """As JSON Schemas."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [*cls.short_forms, handler(core_schema)]}
+
+
+_TEXT: Final[JsonSchemaValue] = {"type": "string"}
+_LIST: Final[JsonSchemaValue] = {"type": "array", "minItems": 1}
+_COLUMN: Final[JsonSchemaValue] = {
+    "type": "object",
+    "properties": {"column": _TEXT},
+    "required": ["column"],
+    "additionalProperties": False,
+}
+
+
 class LengthUnit(StrEnum):
     CHARACTERS = "characters"
     WORDS = "words"
     """What white space separates."""
 
 
-class LengthRule(Frozen):
+class LengthRule(_WithShortForms):
     """How long an output may be, both ends included. A plain number is the most characters."""
+
+    short_forms: ClassVar = ({"type": "integer", "minimum": 0},)
 
     min: Annotated[int, Field(ge=0)] = 0
     max: Annotated[int, Field(ge=0)] | None = None
@@ -59,8 +86,10 @@ class LengthRule(Frozen):
         return f"{' and '.join(filter(None, (least, most)))} {self.unit}"
 
 
-class AmountRule(Frozen):
+class AmountRule(_WithShortForms):
     """How much a call may take, both ends included. A plain number is the most."""
+
+    short_forms: ClassVar = ({"type": "number", "minimum": 0},)
 
     min: Annotated[Number, Field(ge=0)] = 0.0
     max: Annotated[Number, Field(ge=0)] | None = None
@@ -95,8 +124,10 @@ class LevenshteinRule(Frozen):
         return f"at most {self.max} from {_told(self.to)}"
 
 
-class PersonalDataRule(Frozen):
+class PersonalDataRule(_WithShortForms):
     """Personal data in the output. `true` looks for every sort, a list for those it names."""
+
+    short_forms: ClassVar = ({"const": True}, {**_LIST, "items": {"enum": [*Redaction]}})
 
     sorts: Annotated[tuple[Redaction, ...], Field(min_length=1)] = tuple(Redaction)
     allow: tuple[TextOrColumn, ...] = ()
@@ -125,8 +156,10 @@ class ExpectedCall(Shorthand):
     arguments: dict[str, Any] = Field(default_factory=dict)
 
 
-class ToolCallRule(Frozen):
+class ToolCallRule(_WithShortForms):
     """Which tools the answer must call, in any order: a name, a list of calls, or a column of them."""
+
+    short_forms: ClassVar = (_TEXT, _LIST, {"type": "object", "required": ["name"]})
 
     calls: tuple[ExpectedCall, ...] | None = None
     column: Annotated[str, Field(min_length=1)] | None = None
@@ -163,14 +196,19 @@ class ToolCallRule(Frozen):
         return ", ".join(call.name for call in self.calls) or "none"
 
 
-class CodeRule(Frozen):
+class CodeRule(_WithShortForms):
     """The output is code, and the tests pass that run after it."""
+
+    short_forms: ClassVar = (_TEXT, _COLUMN)
 
     tests: TextOrColumn
     """Code that raises where something is wrong, such as `assert f(2) == 4`."""
     language: Literal["python"] = "python"
     timeout: Duration = timedelta(seconds=10)
-    k: Annotated[tuple[Annotated[Whole, Field(ge=1)], ...], Field(min_length=1)] = (1,)
+    k: Annotated[
+        tuple[Annotated[Whole, Field(ge=1)], ...],
+        Field(min_length=1, json_schema_extra={"type": ["array", "integer"]}),
+    ] = (1,)
     """Of how many answers one must pass, for pass@k; a duel's `repeat` says how many are drawn."""
 
     @model_validator(mode="before")

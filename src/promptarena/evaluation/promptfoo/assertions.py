@@ -112,7 +112,7 @@ _HINTS: Final = {
     "bleu": "The nearest is similarity: [{lexical: {measure: chrf}}].",
     "tool-call-f1": "The check `tool-calls` asks for all of them.",
 }
-_IGNORED: Final = ("weight", "transform", "contextTransform", "rubricPrompt", "config", "provider")
+_IGNORED: Final = ("weight", "contextTransform", "rubricPrompt", "config", "provider")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +185,10 @@ def from_mapping(written: Mapping[str, Any], where: Location, left: Leftovers) -
     kind = written.get("type")
     if not isinstance(kind, str):
         left.add("An assertion has no type; it is left out.", where)
+        return None
+    if "transform" in written:
+        told = f"The assertion `{kind}` looks at what its `transform` makes; it is not carried over."
+        left.add(told, where, _HINTS["javascript"])
         return None
     for name in _IGNORED:
         if name in written and not (

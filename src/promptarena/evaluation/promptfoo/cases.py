@@ -98,6 +98,7 @@ def _of_mapping(item: dict[str, Any], document: Document, at: FieldPath, left: L
     assertions: list[Assertion] = []
     for number, each in enumerate(written if isinstance(written, list) else []):
         where = document.position((*at, "assert", number))
+        each = _referred(each, document)
         if isinstance(each, dict) and each.get("type") == "assert-set":
             left.add("An `assert-set` is not carried over: each of its checks stands alone here.", where)
         elif isinstance(each, dict) and (found := from_mapping(each, where, left)) is not None:
@@ -109,6 +110,10 @@ def _of_mapping(item: dict[str, Any], document: Document, at: FieldPath, left: L
         left.add("`vars` that are no mapping are not carried over.", document.position((*at, "vars")))
         variables = {}
     metadata = item.get("metadata", {})
+    if isinstance(metadata, dict) and "conversationId" in metadata:
+        told = "Tests of one `conversationId` are turns of one conversation; here each case stands alone."
+        hint = "A case's input may be a whole chat: a list of messages."
+        left.add(told, document.position((*at, "metadata", "conversationId"), key=True), hint)
     description = item.get("description")
     return TestCase(
         document.position(at),
@@ -117,6 +122,15 @@ def _of_mapping(item: dict[str, Any], document: Document, at: FieldPath, left: L
         description if isinstance(description, str) else None,
         tuple(assertions),
     )
+
+
+def _referred(written: Any, document: Document) -> Any:
+    """What `$ref: '#/assertionTemplates/NAME'` names; anything else as it is."""
+    name = written.get("$ref") if isinstance(written, dict) else None
+    if not isinstance(name, str) or not name.startswith("#/"):
+        return written
+    path = tuple(name.removeprefix("#/").split("/"))
+    return document.get(path) if document.holds(path) else written
 
 
 def _variable(value: Any, document: Document, at: FieldPath, left: Leftovers) -> Any:

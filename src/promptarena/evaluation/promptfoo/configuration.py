@@ -37,6 +37,7 @@ _COMPATIBLE: Final = [
     "xai",
 ]
 """Providers that speak OpenAI's protocol."""
+_NO_ENV: Final = "Write what it holds into the template, or into a column of the cases."
 _MIDDLE: Final = ("chat", "messages", "completion", "responses")
 _SETTINGS: Final = [
     "temperature",
@@ -96,6 +97,8 @@ def read_prompts(document: Document, left: Leftovers) -> list[Prompt]:
                     document.position(at),
                 )
                 continue
+            if any(re.search(r"\{\{[^}]*\benv\.", part) for part in texts):
+                left.add("A prompt names `env`, which is not carried over.", document.position(at), _NO_ENV)
             name = str(label) if label else f"prompt-{len(found) + 1}"
             found.append(Prompt(name, template))
     return found

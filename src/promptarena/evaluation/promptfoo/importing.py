@@ -20,6 +20,7 @@ from promptarena.evaluation.promptfoo.leftovers import Leftovers
 __all__ = ["Imported", "import_promptfoo"]
 
 _CARRIED: Final = (
+    "assertionTemplates",
     "description",
     "prompts",
     "providers",
