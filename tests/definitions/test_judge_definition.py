@@ -44,7 +44,7 @@ FILES = {
 DUEL = """\
 duel: cites-policy
 dataset: {file: golden.jsonl, input: question, context: documents, reference: expected}
-variants: {control: {}, treatment: {}}
+variants: {control: {outputs: control.jsonl}, treatment: {outputs: treatment.jsonl}}
 judge: judges/support.yaml
 gate: {win_rate: {above: 0.5}}
 """
