@@ -10,7 +10,7 @@ import sys
 import bench
 from bench.claim import Claim
 
-_NO_BENCHES = ("__main__", "claim")
+_NO_BENCHES = ("__main__", "claim", "slow_provider")
 
 
 def main() -> int:

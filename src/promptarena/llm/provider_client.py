@@ -112,17 +112,34 @@ class ProviderClient:
             UsageError, DefinitionError: the provider cannot be used as it is declared.
             StorageError: the cache's disk refused; the answer does not count.
         """
+        found = self.known(call)
+        if found is not None:
+            return found
         line = self._line(call.provider)
         key = cache_key(call, line.transport.identity)
-        found = self._cache.find(key) if self._cache is not None else None
-        if found is not None:
-            found = replace(found, cached=True)
-            self.counts.cached += 1
-        elif (same := self._under_way.get(key)) is not None:
+        if (same := self._under_way.get(key)) is not None:
             found = replace(await asyncio.shield(same), cached=True)
             self.counts.cached += 1
         else:
             found = await self._made(call, line, key)
+        if self._recording is not None:
+            self._recording.add(call, found)
+        return found
+
+    def known(self, call: ModelCall) -> Completion | None:
+        """The answer of a call that was paid for before, without any waiting.
+
+        Raises:
+            UsageError, DefinitionError: the provider cannot be used as it is declared.
+            StorageError: the cache is damaged.
+        """
+        if self._cache is None:
+            return None
+        found = self._cache.find(cache_key(call, self._line(call.provider).transport.identity))
+        if found is None:
+            return None
+        self.counts.cached += 1
+        found = replace(found, cached=True)
         if self._recording is not None:
             self._recording.add(call, found)
         return found

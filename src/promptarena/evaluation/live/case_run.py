@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TypeVar
@@ -86,34 +86,42 @@ class CaseRun:
             ArenaError: the run has to stop; calls that failed by themselves are counted and noted instead.
         """
         wanted = [(name, repeat) for name in self.plan.live for repeat in range(self.plan.repeats)]
-        answered = await _all(*(self._answer(case, name, repeat) for name, repeat in wanted))
-        answers = {key: found for key, found in zip(wanted, answered, strict=True) if found is not None}
+
+        def answered(at: int, completion: Completion | None, error: str | None) -> Completion | None:
+            return self._answered(case, *wanted[at], completion, error)
+
+        found = await self._all([self._answer_call(case, *each) for each in wanted], answered)
+        answers = {key: given for key, given in zip(wanted, found, strict=True) if given is not None}
         judgments = await self._judge(case, answers)
         self.counts.complete += 1
         return judgments
 
-    async def _answer(self, case: Case, variant: str, repeat: int) -> Completion | None:
-        """One answer; `None` where the call failed by itself."""
+    def _answer_call(self, case: Case, variant: str, repeat: int) -> ModelCall:
         settings, plan = self.plan.live[variant], self.plan
         request = chat_request(settings, case.asked(plan.templates.get(variant)))
         if repeat and settings.seed is not None:
             request["seed"] = settings.seed + repeat  # the same seed would be the same answer again
-        call = ModelCall(
+        return ModelCall(
             provider=str(settings.provider),
             request=request,
             purpose="answer",
             repeat=repeat,
             stream=plan.stream,
         )
-        completion, error = await self._completed(call)
+
+    def _answered(
+        self, case: Case, variant: str, repeat: int, completion: Completion | None, error: str | None
+    ) -> Completion | None:
+        """Write one answer down; `None` where the call failed by itself."""
         self.folder.write_answer(variant, answer_row(case.id, repeat, completion, error))
         if completion is None:
             self.counts.failed_answers += 1
             return None
         self._look_at(completion)
         if self.setup.log is not None and not completion.cached:
+            plan = self.plan
             event = offline_generation(
-                plan.identity, variant, settings, case.id, repeat, completion, stream=plan.stream
+                plan.identity, variant, plan.live[variant], case.id, repeat, completion, stream=plan.stream
             )
             self.setup.log.append(event, "process")
         return completion
@@ -125,8 +133,12 @@ class CaseRun:
         asked = list(self._questions(judge, case, answers))
         calls = [each for each in asked if isinstance(each, JudgeCall)]
         self._reckon(len(calls))
-        judged = await _all(*(self._judgment(judge, each, answers) for each in calls))
-        judgments = [each for each in asked if isinstance(each, Judgment)] + judged
+
+        def judged(at: int, completion: Completion | None, error: str | None) -> Judgment:
+            return self._judged(judge, calls[at], answers, completion, error)
+
+        judgments = [each for each in asked if isinstance(each, Judgment)]
+        judgments += await self._all([each.call for each in calls], judged)
         for judgment in judgments:
             self.folder.write_judgment(judgment)
             if self.tally is not None:
@@ -152,10 +164,14 @@ class CaseRun:
             for answer in judged.values():
                 yield from judge.score_calls(shown, answer)
 
-    async def _judgment(
-        self, judge: PreparedJudge, asked: JudgeCall, answers: Mapping[tuple[str, int], Completion]
+    def _judged(
+        self,
+        judge: PreparedJudge,
+        asked: JudgeCall,
+        answers: Mapping[tuple[str, int], Completion],
+        completion: Completion | None,
+        error: str | None,
     ) -> Judgment:
-        completion, error = await self._completed(asked.call)
         if completion is None:
             self.counts.failed_judgments += 1
             return judge.failed(asked, error or "no answer")
@@ -172,18 +188,46 @@ class CaseRun:
                 self.setup.log.append(judge.events(judgment, requests, at=completion.at), "process")
         return judgment
 
-    async def _completed(self, call: ModelCall) -> tuple[Completion | None, str | None]:
-        """What came of a call, or why nothing did."""
-        try:
-            found, error = await self.setup.client.complete(call), None
-        except ProviderUnusableError:
-            raise
-        except ModelCallError as failed:
-            found, error = None, str(failed)
-        self.counts.done += 1
-        self.counts.usd = self.setup.client.budget.spent
-        self.setup.watch.progressed(self.counts)
-        return found, error
+    async def _all(
+        self, calls: Sequence[ModelCall], take: Callable[[int, Completion | None, str | None], T]
+    ) -> list[T]:
+        """Make calls and take what comes of each as soon as it comes; what is known takes no task of its own.
+
+        All of them, also where one stops the run: calls under way are paid for. Then the first failure.
+
+        Args:
+            take: given the call's place, and what came of it or why nothing did.
+        """
+        client = self.setup.client
+        found: dict[int, T] = {}
+
+        def took(at: int, completion: Completion | None, error: str | None) -> None:
+            found[at] = take(at, completion, error)
+            self.counts.done += 1
+            self.counts.usd = client.budget.spent
+            self.setup.watch.progressed(self.counts)
+
+        async def made(at: int) -> None:
+            try:
+                completion, error = await client.complete(calls[at]), None
+            except ProviderUnusableError:
+                raise
+            except ModelCallError as failed:
+                completion, error = None, str(failed)
+            took(at, completion, error)
+
+        missing = []
+        for at, call in enumerate(calls):
+            known = client.known(call)
+            if known is None:
+                missing.append(at)
+            else:
+                took(at, known, None)
+        if missing:
+            for outcome in await asyncio.gather(*map(made, missing), return_exceptions=True):
+                if outcome is not None:
+                    raise outcome
+        return [found[at] for at in range(len(calls))]
 
     def _look_at(self, completion: Completion) -> None:
         facts = completion.facts
@@ -198,12 +242,3 @@ class CaseRun:
         total, cases = self.judged_calls
         answers = self.plan.answers_a_case * self.counts.cases
         self.counts.calls = answers + round(total / cases * self.counts.cases)
-
-
-async def _all(*work: Awaitable[T]) -> list[T]:
-    """All of it, also where a part fails: calls under way are paid for. Then the first failure."""
-    done = await asyncio.gather(*work, return_exceptions=True)
-    for each in done:
-        if isinstance(each, BaseException):
-            raise each
-    return [each for each in done if not isinstance(each, BaseException)]

@@ -15,13 +15,18 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, Final
+
+import msgspec
 
 from promptarena.errors import Location, StorageError
 from promptarena.evaluation.judges import Judgment
 from promptarena.llm.model_client import Completion
 
 __all__ = ["RunFolder", "answer_row"]
+
+
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
 
 
 class RunFolder:
@@ -33,7 +38,8 @@ class RunFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._files: dict[Path, TextIO] = {}
+        self._files: dict[Path, BinaryIO] = {}
+        self._answers: dict[str, Path] = {}
         try:
             (root / "answers").mkdir(parents=True)
         except OSError as error:
@@ -53,7 +59,10 @@ class RunFolder:
         Raises:
             StorageError: the disk refused.
         """
-        self._line(self.answers(variant), row)
+        path = self._answers.get(variant)
+        if path is None:
+            path = self._answers[variant] = self.answers(variant)
+        self._line(path, row)
 
     def write_judgment(self, judgment: Judgment) -> None:
         """Write one judgment down.
@@ -105,8 +114,8 @@ class RunFolder:
         try:
             file = self._files.get(path)
             if file is None:
-                file = self._files[path] = path.open("w", encoding="utf-8")
-            file.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+                file = self._files[path] = path.open("wb")
+            file.write(_ENCODER.encode(value) + b"\n")
         except OSError as error:
             raise self._failure(error, path) from error
 
