@@ -61,13 +61,14 @@ class PreparedJudge:
         """
         self.judge = judge
         self.name: str = judge.judge or name or "judge"
+        self._members = judge.members
         self._questions = {question.task: question for question in _questions(judge)}
         self._told = {
             task: instructions(judge, task, question.form) for task, question in self._questions.items()
         }
         self.configuration: Mapping[str, Any] = {
             "reading": READING_VERSION,
-            "members": [_plain(member) for member in judge.members],
+            "members": [_plain(member) for member in self._members],
             "panel": judge.panel and {"scores": judge.panel.scores.value, "needed": judge.panel.needed},
             "instructions": {task.value: told for task, told in self._told.items()},
             "schemas": {task.value: question.schema for task, question in self._questions.items()},
@@ -185,7 +186,7 @@ class PreparedJudge:
                 cases=dict(cases),
                 variants={variant: number for number, variant in enumerate(variants)},
                 repeats=repeats,
-                members=len(self.judge.members),
+                members=len(self._members),
             ),
         )
 
@@ -219,7 +220,7 @@ class PreparedJudge:
                 again=again,
                 member=member,
             )
-            for member in range(len(self.judge.members))
+            for member in range(len(self._members))
             for again in range(times)
         ]
         if len(answers) > 1 and first.text == answers[1].text:
@@ -250,7 +251,7 @@ class PreparedJudge:
         ]
 
     def _call(self, question: Question, subject: Subject, messages: list[dict[str, str]]) -> ModelCall:
-        member = self.judge.members[subject.member]
+        member = self._members[subject.member]
         request: dict[str, Any] = {"model": member.model, "messages": messages}
         request |= {name: value for name in _SENT if (value := getattr(member, name)) is not None}
         request |= reply_format(self.judge.reply, question.task.value, question.schema)
