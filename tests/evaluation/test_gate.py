@@ -252,7 +252,7 @@ def test_a_better_treatment_passes_mostly() -> None:
 def test_the_error_is_as_declared_at_sizes_that_matter(
     cases: int, ties: float, bias: float, calibration: Calibration
 ) -> None:
-    runs = 10_000
+    runs = 4_000
     found = _passes(np.random.default_rng(43), runs, cases, rate=0.5, ties=ties, bias=bias)
     calibration.record(
         "The offline gate on a win rate of one half",

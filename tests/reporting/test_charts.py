@@ -39,6 +39,7 @@ ALL: dict[str, Chart] = {
         "adapting": readout_charts(examples.adapting()),
         "gated": duel_charts(duel_examples.gated()),
         "ranked": duel_charts(duel_examples.ranked()),
+        "scored": duel_charts(duel_examples.scored()),
     }.items()
     for key, chart in found.items()
 }
@@ -50,7 +51,7 @@ def test_every_chart_compiles_and_names_its_measured_axis(name: str) -> None:
     compiled = vl_convert.vegalite_to_vega(chart.spec, vl_version="6.4")
     titles = {axis.get("title") for axis in compiled["axes"]} - {None}
     assert titles
-    units = ("%", "points", "own unit", "ms", "USD", "z (", "month-day", "Epoch")
+    units = ("%", "points", "own unit", "ms", "USD", "z (", "month-day", "Epoch", "levels", "Cases")
     assert all(any(unit in title for unit in units) for title in titles), titles
     assert chart.title
     assert chart.reading.endswith(".")
@@ -66,6 +67,7 @@ def test_a_readout_has_a_chart_for_everything_it_holds_and_nothing_else() -> Non
     }
     assert set(readout_charts(examples.poor())) == {"balance"}
     assert set(duel_charts(duel_examples.ranked())) == {"pairs", "ranking"}
+    assert set(duel_charts(duel_examples.scored())) == {"pairs", "axes", "early_stop"}
     assert duel_charts(duel_examples.unjudged()) == {}
 
 

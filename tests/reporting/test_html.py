@@ -28,6 +28,7 @@ REPORTS: dict[str, Report] = {
     "hostile": examples.hostile(),
     "gated duel": duel_examples.gated(),
     "ranked duel": duel_examples.ranked(),
+    "scored duel": duel_examples.scored(),
 }
 
 

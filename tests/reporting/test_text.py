@@ -33,6 +33,8 @@ REPORTS: dict[str, Report] = {
     "another policy": adaptive_examples.exploded(),
     "gated duel": duel_examples.gated(),
     "ranked duel": duel_examples.ranked(),
+    "scored duel": duel_examples.scored(),
+    "plan of a duel": duel_examples.plan(),
     "unjudged duel": duel_examples.unjudged(),
     "plan": SIZED,
 }

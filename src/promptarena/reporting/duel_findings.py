@@ -112,7 +112,7 @@ def length_section(duel: DuelReadout) -> Section | None:
         Column("Pair"),
         Column("Win rate", numeric=True),
         Column("At equal lengths", numeric=True),
-        Column("Longer answer wins", numeric=True),
+        Column("Longer wins", numeric=True),
         Column("Characters more", numeric=True),
         Column("p of length", numeric=True),
     )

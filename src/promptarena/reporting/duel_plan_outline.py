@@ -36,7 +36,7 @@ def outline_duel_plan(plan: DuelPlan) -> Outline:
         kind="Plan of a duel",
         status="too few cases" if hopeless else "can show",
         tone=Tone.WARNING if hopeless else Tone.NEUTRAL,
-        headline=plan_sentences(plan)[0] if plan.effects else _NOTHING,
+        headline=_headline(plan),
         meaning="Smaller effects than these will mostly be called inconclusive, however real they are.",
         action=_MORE if piloted else f"{_MORE} A pilot mostly has less spread: --pilot FILE.",
         facts=(
@@ -49,3 +49,10 @@ def outline_duel_plan(plan: DuelPlan) -> Outline:
             ),
         ),
     )
+
+
+def _headline(plan: DuelPlan) -> str:
+    """Of the first condition that is out of reach, else of the first."""
+    told = zip(plan.effects, plan_sentences(plan), strict=True)
+    sentences = sorted(told, key=lambda each: each[0].detectable is not None)
+    return sentences[0][1] if sentences else _NOTHING
