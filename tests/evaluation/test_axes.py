@@ -207,7 +207,7 @@ def test_a_treatment_at_its_margin_passes_no_more_often_than_declared(drop: floa
 @pytest.mark.parametrize("cases", [60, 200])
 @pytest.mark.parametrize(("drop", "fall"), [(0.1, 1.0), (0.015, 4.0), (0.4, 2.0)])
 def test_calibration_of_gates_by_axis(cases: int, drop: float, fall: float, calibration: Calibration) -> None:
-    runs = 5000
+    runs = 2000
     assert calibration.record(
         "Gate by axis: non-inferiority", f"{cases} cases, {drop:.1%} fall by {fall:g} of 4 levels",
         "passes at its margin", nominal=0.025, bound="at most", runs=runs, seed=3,

@@ -284,7 +284,7 @@ def test_no_better_variant_passes_early_more_often_than_declared(consistency: fl
 @pytest.mark.slow
 @pytest.mark.parametrize("consistency", [0.6, 0.7, 0.8, 0.9, 0.95, 1.0])
 def test_calibration_of_the_early_gate(consistency: float, calibration: Calibration) -> None:
-    runs = 5000
+    runs = 2000
     setting = f"200 cases, swap consistency {consistency:g}"
     early, _, _ = _shares(np.random.default_rng(7), runs, 0.5, consistency)
     kept = calibration.record(

@@ -130,7 +130,7 @@ def test_intervals_cover_the_win_rate_at_one_length() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("cases", [40, 100, 400])
 def test_calibration_of_length_controlled_win_rates(cases: int, calibration: Calibration) -> None:
-    runs = 5000
+    runs = 2000
     assert calibration.record(
         "Length-controlled win rate", f"{cases} cases, a judge that prefers length, 20% ties", "coverage",
         nominal=0.95, observed=_coverage(np.random.default_rng(7), runs, cases), runs=runs, seed=7,
