@@ -12,6 +12,8 @@ import pytest
 from tests.analysis.event_logs import Log, at, experiment
 
 from promptarena.analysis.log_readout import read_events
+from promptarena.analysis.plan import plan
+from promptarena.analysis.plan_request import PlanRequest
 from promptarena.analysis.table_analysis import Flags, analyze_table
 from promptarena.definitions.readout import Comparison, Readout
 from promptarena.errors import DefinitionError, UsageError
@@ -168,3 +170,32 @@ def test_what_cannot_be_audited_is_refused_in_the_definition(tmp_path: Path, met
 def test_a_flag_that_names_no_mean_or_no_labels_is_refused(tmp_path: Path, written: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         analyzed(table(tmp_path / "t.parquet", n=100), audits=(written,))
+
+
+def test_a_plan_counts_the_labels_that_its_audited_primary_needs(tmp_path: Path) -> None:
+    of = experiment(
+        tmp_path,
+        metrics="{helpful: {mean: helpful, audited_by: label}}",
+        primary="helpful",
+        design="{expected: 3, sd: 1, mde: 0.2, labelled: 10%, correlation: 0.8}",
+    )
+    found = plan(PlanRequest.from_analysis_plan(of.analysis_plan()))
+    # 4 sd^2 (1 - r^2 (1 - share)) / share, over the squared effect in units of its quantiles.
+    expected = 4 * (1 - 0.64 * 0.9) / 0.1 * ((1.959964 + 0.841621) / 0.2) ** 2
+    assert found.total == pytest.approx(expected, abs=2)
+    assert found.labels == pytest.approx(0.1 * expected, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("design", "metric", "said"),
+    [
+        ("{sd: 1, mde: 0.2}", "{mean: helpful, audited_by: label}", "Add `labelled: 10%`"),
+        ("{labelled: 10%}", "{mean: helpful}", "`helpful` is not audited by labels"),
+        ("{correlation: 0.5}", "{mean: helpful}", "neither a covariate nor labels"),
+    ],
+)
+def test_a_design_says_of_labels_what_its_primary_has(
+    tmp_path: Path, design: str, metric: str, said: str
+) -> None:
+    with pytest.raises(DefinitionError, match=said):
+        experiment(tmp_path, metrics=f"{{helpful: {metric}}}", primary="helpful", design=design)

@@ -54,6 +54,9 @@ _FIELDS: Final[Mapping[str, str]] = {
     "gamma": "design.gamma",
     "critical_z": "design.critical_z",
     "futility": "design.futility",
+    "correlation": "design.correlation",
+    "judge_correlation": "design.correlation",
+    "labelled": "design.labelled",
     "variants": "variants",
     "allocation": "variants",
 }
@@ -184,6 +187,9 @@ class PlanRequest:
             ),
             daily_units=tuple(daily_units) if daily_units is not None else None,
             min_days=design.min_days,
+            correlation=(design.correlation or 0.0) if metric.covariates else 0.0,
+            labelled=design.labelled,
+            judge_correlation=(design.correlation or 0.0) if design.labelled is not None else 0.0,
             adaptive=plan.bandit is not None,
             names=_FIELDS,
         )

@@ -37,8 +37,9 @@ def simulate(
         str, typer.Option(help="Share of units without a value, where absence means missing.")
     ] = "0%",
     correlation: Annotated[
-        float, typer.Option(help="Of covariates with their metrics, of judges with people.")
-    ] = 0.5,
+        float | None,
+        typer.Option(help="Of covariates with their metrics, of judges with people; 0.5 if nothing says."),
+    ] = None,
     experiments: Annotated[int, typer.Option(help="How many, of each truth.")] = 1_000,
     seed: Annotated[int, typer.Option(help="The same seed gives the same answer.")] = 1,
     log: Annotated[

@@ -133,6 +133,10 @@ class Design(Frozen):
     """Cohort days after which the next look is the last one, whatever the information."""
     units: Annotated[Whole, Field(gt=0)] | None = None
     """Planned total of units; computed from `expected`, `mde` and `power` where absent."""
+    correlation: Annotated[Number, Field(gt=-1, lt=1)] | None = None
+    """Of the primary's covariate with it; of an audited primary, of the judge's scores with the labels."""
+    labelled: Annotated[Share, Field(gt=0)] | None = None
+    """The share of units that people label, of an audited primary."""
     burn_in: Duration | None = None
     """Whole days at the start whose cohorts are left out of the effects; harm and balance count them."""
 

@@ -169,6 +169,8 @@ def _check_design(written: ExperimentFile, metrics: _Metrics, mistakes: Mistakes
     if design.critical_z is not None and "spending" in said:
         text = "`critical_z` stands in place of a spending function; say one of the two."
         mistakes.add(text, "design", "critical_z")
+    if not mistakes.broken("primary"):
+        _check_variance(written, metrics, mistakes)
     if design.mde is None:
         return
     if design.mde.relative and design.expected is None and not mistakes.damaged("design", "expected"):
@@ -176,6 +178,24 @@ def _check_design(written: ExperimentFile, metrics: _Metrics, mistakes: Mistakes
         mistakes.add(text, "design", "mde", hint="Add `expected`, or write the effect in the metric's unit.")
     if not mistakes.broken("primary"):
         _check_rate_design(written, metrics, mistakes)
+
+
+def _check_variance(written: ExperimentFile, metrics: _Metrics, mistakes: Mistakes) -> None:
+    """What makes the primary vary less, or more, than its unit values do."""
+    metric, design = metrics.get(written.primary.metric), written.design
+    if metric is None:
+        return
+    audited = metric.audited_by is not None
+    if design.correlation is not None and not audited and not metric.covariates:
+        text = f"`{metric.name}` has neither a covariate nor labels that anything could correlate with."
+        mistakes.add(text, "design", "correlation", key=True)
+    if design.labelled is not None and not audited:
+        hint = "Name people's labels by `audited_by` on the metric, or leave this out."
+        text = f"`{metric.name}` is not audited by labels."
+        mistakes.add(text, "design", "labelled", key=True, hint=hint)
+    if audited and design.labelled is None and design.mde is not None:
+        text = f"`{metric.name}` is audited by labels; its size depends on the share of units that get one."
+        mistakes.add(text, "design", key=True, hint="Add `labelled: 10%`, and `correlation` if it is known.")
 
 
 def _check_rate_design(written: ExperimentFile, metrics: _Metrics, mistakes: Mistakes) -> None:

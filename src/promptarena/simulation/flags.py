@@ -25,7 +25,7 @@ def asked_from_flags(
     stated: Sequence[str] = (),
     daily_units: str | None = None,
     missing: str = "0",
-    correlation: float = 0.5,
+    correlation: float | None = None,
     experiments: int = 1_000,
     seed: int = 1,
     logged: int = 0,

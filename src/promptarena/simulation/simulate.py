@@ -37,6 +37,10 @@ _ALWAYS: Final = 2.0
 """Of the planned units, those that are drawn for a bandit: an always-valid sequence takes about as many."""
 _SAFELY: Final = 1.25
 """How many times the least number of units leaves no doubt that it is reached."""
+_CORRELATION: Final = 0.5
+"""Where neither the command nor the design says one."""
+_LABELLED: Final = 0.1
+"""Of the units, where the design does not say how many people label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +58,8 @@ class Asked:
     """Enrolled units a day, or seven of a week from Monday on."""
     missing: float = 0.0
     """The share of units without a value, of metrics whose absence means `missing`."""
-    correlation: float = 0.5
-    """Of covariates with their metrics."""
+    correlation: float | None = None
+    """Of covariates with their metrics, and of a judge with people; the design's own where not said."""
     logged: int = 0
     """How many experiments of each truth also go through an event log."""
     workers: int | None = None
@@ -142,7 +146,7 @@ def _check(asked: Asked) -> None:
             f"the share of units without a value lies in [0, 1); found {asked.missing:g}.",
             where=Location(field="--missing"),
         )
-    if not -1 < asked.correlation < 1:
+    if asked.correlation is not None and not -1 < asked.correlation < 1:
         raise UsageError(
             f"a correlation lies strictly between -1 and 1; found {asked.correlation:g}.",
             where=Location(field="--correlation"),
@@ -182,9 +186,15 @@ def _population(plan: AnalysisPlan, size: Plan, assumed: tuple[Assumed, ...], as
         daily=daily,
         days=days if longest is None else min(days, burn_in.days + WEEK * math.ceil(longest / WEEK)),
         segments=tuple(segment.name for segment in plan.segments),
-        correlation=asked.correlation,
+        correlation=_correlation(plan, asked),
+        labelled=plan.design.labelled or _LABELLED,
         missing=asked.missing,
     )
+
+
+def _correlation(plan: AnalysisPlan, asked: Asked) -> float:
+    said = (asked.correlation, plan.design.correlation, _CORRELATION)
+    return next(value for value in said if value is not None)
 
 
 def _pace(plan: AnalysisPlan) -> int:

@@ -20,8 +20,6 @@ Integers = NDArray[np.int64]
 
 SEGMENT_SHARES: Final = {"a": 0.5, "b": 0.3, "c": 0.2}
 """The values of every segment, and how many units have them."""
-LABELLED_SHARE: Final = 0.1
-"""Of the units, that people label where a judge is audited by them."""
 _LEAST_CORRELATION: Final = 0.01
 """Of a judge with people; at zero its scores would be nothing but noise without end."""
 
@@ -43,6 +41,8 @@ class Population:
     people's labels."""
     missing: float
     """The share of units without a value of a metric whose absence is `missing`."""
+    labelled: float = 0.1
+    """The share of units that people label, where a judge is audited by them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +201,7 @@ def _observed(
         return Facts(values, over, covariates, seen)
     shared = min(max(of.correlation, _LEAST_CORRELATION), 1.0)
     noise = assumed.sd * math.sqrt(1 / shared**2 - 1) * rng.standard_normal(len(values))
-    return Facts(values, over, covariates, seen, values + noise, rng.random(len(values)) < LABELLED_SHARE)
+    return Facts(values, over, covariates, seen, values + noise, rng.random(len(values)) < of.labelled)
 
 
 def _covariates(rng: np.random.Generator, assumed: Assumed, outcome: Floats, correlation: float) -> Floats:

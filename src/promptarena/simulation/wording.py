@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from promptarena.definitions.metric import Absence
 from promptarena.simulation.assumptions import Assumed
-from promptarena.simulation.units import LABELLED_SHARE, SEGMENT_SHARES, Population, drawing_order
+from promptarena.simulation.units import SEGMENT_SHARES, Population, drawing_order
 
 __all__ = ["sentences"]
 
@@ -34,8 +34,8 @@ def sentences(population: Population, *, pace_known: bool) -> tuple[str, ...]:
         )
     if any(metric.audited_by is not None for metric in metrics):
         found.append(
-            f"People label {LABELLED_SHARE:.0%} of the units at random; the judge's scores of all correlate"
-            f" with their labels by {population.correlation:g}"
+            f"People label {population.labelled:.0%} of the units at random; the judge's scores of all"
+            f" correlate with their labels by {population.correlation:g}"
         )
     if any(metric.absent is Absence.MISSING for metric in metrics):
         found.append(
