@@ -23,6 +23,7 @@ FOREIGN = '{"seal": "000000000000", "verdict": "first"}'
         OWN,
         f"  {OWN}\n",
         f"```json\n{OWN}\n```",
+        OWN.replace(SEAL, f" {SEAL.upper()} "),
         f"The answer is:\n{OWN}\nI hope this helps {{}}.",
         f'<think>Perhaps {{"seal": "{SEAL}", "verdict": "first"}}?</think>\n{OWN}',
         f"{FOREIGN}\n{OWN}\n{FOREIGN}",

@@ -71,7 +71,7 @@ def own_reply(completion: Completion, seal: str) -> Reply:
     if len(text) > _MOST_CHARACTERS:
         raise UnreadableError("an answer of no judge's length")
     objects = _objects(text, _end_of_thoughts(text))
-    own = [found for found in objects if found.value.get(SEAL) == seal]
+    own = [found for found in objects if str(found.value.get(SEAL)).strip().lower() == seal]
     if not own:
         if finish in _CUT_OFF:
             raise UnreadableError("cut off before its end (max_tokens)")

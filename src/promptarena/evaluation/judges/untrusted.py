@@ -23,6 +23,7 @@ from promptarena.definitions.content_hash import canonical_json
 __all__ = ["block", "hidden_characters", "seal_of", "shown_openly"]
 
 _SEAL_DIGITS: Final = 12
+"""Hexadecimal; nobody guesses one of 2^46."""
 _BAR: Final = "| "
 _JOINERS: Final = "\u200c\u200d\ufe0e\ufe0f"
 """Zero-width joiner and non-joiner, and the two selectors of emoji and text style: writing needs them, one
@@ -58,7 +59,8 @@ def seal_of(judge_hash: str, task: str, texts: Sequence[str]) -> str:
     attempt = 0
     while True:
         digest = hashlib.sha256(f"promptarena/seal/{attempt}\n{content}".encode("utf-8", "surrogatepass"))
-        seal = digest.hexdigest()[:_SEAL_DIGITS]
+        # It begins with a letter, so that no model writes it as a number.
+        seal = "abcdef"[digest.digest()[-1] % 6] + digest.hexdigest()[: _SEAL_DIGITS - 1]
         if not any(seal in text.lower() for text in texts):
             return seal
         attempt += 1
