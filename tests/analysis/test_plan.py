@@ -42,6 +42,10 @@ def test_looks_say_when_with_what_and_at_which_price() -> None:
     )
     assert four.looks[-1].alpha_spent == pytest.approx(0.05)
     assert four.inflation == pytest.approx(1.01964, abs=1e-5)
+    five = sized(looks=(0.2, 0.4, 0.6, 0.8, 1.0))
+    assert five.inflation == pytest.approx(1.024720, abs=1e-6)
+    published = [4.876885, 3.357012, 2.680280, 2.289817, 2.031032]
+    assert [look.critical_z for look in five.looks] == pytest.approx(published, abs=1e-6)
     assert four.expected_n is not None
     assert four.expected_n.mde < four.expected_n.null < four.total
 
