@@ -31,6 +31,8 @@ Answer: TypeAlias = tuple[str, str]
 """Case and variant."""
 Vector = NDArray[np.float64]
 
+_LEAST_ITEMS: Final = 5
+"""Of fewer answers a coefficient says nothing."""
 _MOST_LEVELS: Final = 12
 """Beyond so many different scores a table of them is not read."""
 
@@ -103,7 +105,7 @@ def _others(
     said: Vector, human: Vector, cases: NDArray[Any], people: Sequence[Rating], policy: Policy
 ) -> Iterable[Measure]:
     levels = [np.rint(values).astype(np.int64) for values in (said, human)]
-    if len(said) and len(np.unique(np.concatenate(levels))) > 1:
+    if len(said) >= _LEAST_ITEMS and len(np.unique(np.concatenate(levels))) > 1:
         kappa = cohen_kappa(levels[0], levels[1], cases, weights="quadratic", confidence=policy.confidence)
         yield _coefficient(
             "kappa", kappa, "Cohen's kappa, quadratic weights: agreement beyond chance, near misses counting"
