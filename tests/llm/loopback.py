@@ -161,3 +161,8 @@ def ask(text: str = "Where is my parcel?", **said: Any) -> ModelCall:
     request: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": text}]} | said
     known: dict[str, Any] = {"provider": "test", "request": request, "purpose": "answer"}
     return ModelCall(**known | fields)
+
+
+def is_question(text: str) -> bool:
+    """Whether a message is a case's question rather than what a judge is shown."""
+    return text.startswith("How long")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from promptarena.evaluation.duel import SettledDuel
 
 __all__ = ["register"]
+
+_NOT_COMPLETED: Final = 4
 
 
 def register(app: typer.Typer) -> None:
@@ -126,6 +128,10 @@ def duel(
         junit=junit,
         summary=job,
     )
+    if settled.incomplete:
+        again = "Calls failed, so nothing is decided; the same command asks again for what is missing."
+        typer.echo(f"arena: {again}", err=True)
+        status = _NOT_COMPLETED
     raise typer.Exit(status)
 
 

@@ -16,7 +16,7 @@ from promptarena.definitions.case_story import CaseStories
 from promptarena.definitions.clock import Clock, SystemClock
 from promptarena.definitions.content_hash import content_hash
 from promptarena.definitions.duel import Duel, OutputsSource, load_duel, referenced_columns
-from promptarena.definitions.duel_readout import DuelPlan, DuelReadout
+from promptarena.definitions.duel_readout import DuelPlan, DuelReadout, GateStatus
 from promptarena.evaluation.case_frame import frame_of
 from promptarena.evaluation.case_stories import MOST_SHOWN, tell_cases
 from promptarena.evaluation.check_powers import NO_POWERS, CheckPowers
@@ -129,6 +129,15 @@ class SettledDuel:
     dataset: Dataset
     evidence: DuelEvidence
     judgments: Path | None
+    failed: int = 0
+    """Calls that got no answer after all attempts."""
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether failed calls may be why nothing is decided; a gate that is has counted them both ways."""
+        gate = self.readout.gate
+        decided = gate is not None and gate.status in (GateStatus.PASS, GateStatus.FAIL)
+        return self.failed > 0 and not decided
 
     def stories(self, most: int = MOST_SHOWN) -> CaseStories:
         """The cases to read first, with their texts; the files are read again.
@@ -218,7 +227,8 @@ def settle_duel(
         else:
             readout = replace(readout, gate=None, notes=(*readout.notes, _STAYED_SEALED))
     judgments = observed.folder / "judgments.jsonl" if observed is not None else None
-    return SettledDuel(readout, made, folder, dataset, evidence, judgments)
+    failed = observed.failed if observed is not None else 0
+    return SettledDuel(readout, made, folder, dataset, evidence, judgments, failed)
 
 
 def _evidence(
