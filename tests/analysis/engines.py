@@ -1,6 +1,6 @@
 """Other engines to ask: ClickHouse's and Spark's, where they are installed, beside our own.
 
-Both come as wheels (`pip install chdb pyspark`; Spark needs a Java too) and are slow to start.
+Both come as wheels (`pip install chdb clickhouse-connect pyspark`; Spark needs a Java too), slow to start.
 """
 
 from __future__ import annotations

@@ -145,7 +145,9 @@ def test_the_story_says_what_is_simulated_and_leaves_a_page(short: Told) -> None
         "the truth, which only a simulation",
     ):
         assert word.lower() in short.text.lower()
-    assert "</html>" in (short.folder / "verdict.html").read_text()
+    page = (short.folder / "verdict.html").read_text()
+    assert "</html>" in page
+    assert "the customers and the calendar of this log are simulated" in page
 
 
 def test_a_folder_of_somebody_elses_is_left_alone(tmp_path: Path) -> None:
