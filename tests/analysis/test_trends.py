@@ -81,6 +81,11 @@ def test_days_that_are_no_whole_weeks_are_named() -> None:
     assert "Monday, Tuesday twice; Wednesday, Thursday, Friday, Saturday, Sunday once" in flag.text
     whole = {name: days[:7] for name, days in arms.items()}
     assert _trend(_read(by_day(whole), RATE), "days of the week").passed
+    # Between looks weeks need not be whole: looks come at their ends.
+    declared = plan(metric("value", "rate"), preregistered=True, design={"looks": (0.5, 1.0)})
+    going_on = _trend(_read(by_day(arms), declared, PlannedSize(1e6, 10**6)), "days of the week")
+    assert going_on.passed
+    assert "until now" in going_on.text
 
 
 def test_without_time_nothing_is_said_of_it() -> None:

@@ -54,7 +54,9 @@ def test_the_evidence_is_the_bayes_factor_by_brute_force() -> None:
         return float((np.exp(-0.5 * exponent) / scale**4 * prior).sum())
 
     null = marginal(9)
-    total = 1 / 5 + sum(marginal(at) / null / ((at + 1) * (at + 2)) for at in range(4))
+    weights = [14 / ((s + 13) * (s + 14)) for s in range(1, 5)]
+    ratios = [marginal(at) / null for at in range(4)]
+    total = 1 - sum(weights) + sum(w * ratio for w, ratio in zip(weights, ratios, strict=True))
     assert math.exp(found.log_e_value) == pytest.approx(total, rel=1e-4)
 
 

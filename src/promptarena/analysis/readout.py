@@ -86,7 +86,13 @@ def build_readout(
         days=None if counted.days is None else _span(counted.days),
         looks=to_record(plan, standing.looks, standing.paths, as_of) if as_of else (),
         trends=(
-            *trend_checks(plan, counted, treatments, lives.halves if lives else None),
+            *trend_checks(
+                plan,
+                counted,
+                treatments,
+                lives.halves if lives else None,
+                decided_on=shown if standing.stopped or planned is None else None,
+            ),
             *(lives.answers if lives else ()),
             *burn_in_check(cube, plan, burn_in_ends(cube, plan)),
         ),

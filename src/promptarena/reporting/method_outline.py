@@ -24,9 +24,8 @@ _INTERVALS: Final[dict[IntervalKind, str]] = {
         " truth on all days together; the price is about half again the width"
     ),
     "stage-wise": (
-        "stage-wise interval and median-unbiased estimate: who stops because a difference looks large has"
-        " caught it at its largest, so outcomes are ordered by the look at which they stopped; the"
-        " estimate is then too high as often as too low"
+        "who stops because a difference looks large has caught it at its largest, so outcomes are ordered"
+        " by the look at which they stopped; the estimate is then too high as often as too low"
     ),
 }
 _METHODS: Final = {
@@ -79,9 +78,16 @@ def interval_sentences(readout: Readout) -> tuple[str, ...]:
             names = said.setdefault(comparison.interval_kind, []) if comparison.interval else []
             if metric.name not in names:
                 names.append(metric.name)
-    if len(said) == 1:
-        return tuple(f"Intervals: {_INTERVALS[kind]}." for kind in said)
-    return tuple(f"Interval of {', '.join(names)}: {_INTERVALS[kind]}." for kind, names in said.items())
+    who = {
+        kind: f"Interval of {', '.join(names)}" if len(said) > 1 else "Intervals"
+        for kind, names in said.items()
+    }
+    # After a stop the path says of which look the interval is.
+    stopped = [path.interval_label for path in readout.paths if path.interval is not None]
+    return tuple(
+        f"{name}: {stopped[0] + ': ' if kind == 'stage-wise' and stopped else ''}{_INTERVALS[kind]}."
+        for kind, name in who.items()
+    )
 
 
 def methods_section(metrics: list[MetricReadout]) -> Section:

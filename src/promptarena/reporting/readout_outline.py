@@ -270,8 +270,11 @@ def _trends(readout: Readout) -> Section | None:
         key="trends",
         title="Does the effect last?",
         lead=lead,
-        bullets=tuple(f"LOOK AT THIS: {check.text}" for check in flagged),
-        facts=tuple((check.name.capitalize(), check.text) for check in others),
+        facts=tuple(
+            (f"{mark}{check.name.capitalize()}", check.text)
+            for mark, checks in (("LOOK: ", flagged), ("", others))
+            for check in checks
+        ),
     )
 
 

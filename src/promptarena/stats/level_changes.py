@@ -26,6 +26,8 @@ Vector = NDArray[np.float64]
 
 _TAU: Final = 1.0
 """Standard deviation of the shifts that are bet on, in those of a residual."""
+_EVEN: Final = 13.0
+"""Residuals over which the weights of starts are nearly even."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ def level_change(
     where m = k - s + 1, S is the sum of the residuals since s and Q the sum of squares of all (a t test's
     Bayes factor; Lai 1976, "On confidence sequences", Annals of Statistics 4; Perez-Ortiz, Lardy, de Heide
     and Grunwald 2024, "E-statistics, group invariance and anytime-valid testing", Annals of Statistics 52).
-    Its mean over s, with weights 1 / (s (s + 1)), is what is returned.
+    Its mean over s, with weights 14 / ((s + 13) (s + 14)), which sum to 1 and are nearly even over the first
+    two weeks, is what is returned.
 
     >>> week = [0.60, 0.61, 0.59, 0.60, 0.60, 0.52, 0.53]
     >>> found = level_change(week * 2 + [value + 0.06 for value in week], [0.0001] * 21, [*range(7)] * 3)
@@ -85,9 +88,10 @@ def level_change(
         return None
     logs = _evidence_by_start(residuals)
     starts = np.arange(1, len(residuals) + 1)
-    weighted = logs - np.log(starts * (starts + 1.0))
-    # The starts still to come have no evidence yet: their weights sum to 1 / (k + 1).
-    log_e = float(logsumexp(np.append(weighted, -math.log(len(residuals) + 1.0))))
+    weighted = logs + np.log((_EVEN + 1) / ((starts + _EVEN) * (starts + _EVEN + 1)))
+    # The starts still to come have no evidence yet; this is what their weights sum to.
+    to_come = math.log((_EVEN + 1) / (len(residuals) + _EVEN + 1))
+    log_e = float(logsumexp(np.append(weighted, to_come)))
     start = places[int(np.argmax(weighted))]
     before, after = _levels(y, v, seasons, start)
     return LevelChange(start, before, after, log_e, anytime_p_value(log_e))
