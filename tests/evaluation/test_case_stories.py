@@ -121,3 +121,16 @@ def test_memory_grows_with_what_is_shown_not_with_the_run(tmp_path: Path) -> Non
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3_000_000
+
+
+def test_the_cases_of_a_holdout_are_shown_to_nobody(tmp_path: Path) -> None:
+    path = write_duel(tmp_path, cases=20, new_wins=12, extra="gate: {win_rate: {above: 0.5}}\n")
+    lines = (tmp_path / "golden.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "golden.jsonl").write_text("".join(lines[:8]))
+    (tmp_path / "sealed.jsonl").write_text("".join(lines[8:]))
+    path.write_text(path.read_text().replace("golden.jsonl", "{file: golden.jsonl, holdout: sealed.jsonl}"))
+    opened = settle_duel(load_duel(path), path.parent, open_holdout=True)
+    assert opened.readout.holdout_openings == 1
+    assert (opened.stories().cases, opened.readout.worst) == ((), ())
+    assert any("not shown" in note for note in opened.readout.notes)
+    assert len(settled(path).stories().cases) == 8

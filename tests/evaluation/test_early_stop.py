@@ -215,6 +215,7 @@ def test_a_run_asks_for_batches_until_its_gate_is_decided() -> None:
     readout = conclude(duel, evidence)
     assert readout.cases == len(asked_for), "cases that were never asked are not missing"
     assert readout.pairs[0].missing == 0
+    assert any("ended early" in note for note in readout.notes)
     assert readout.gate is not None
     assert readout.gate.status is GateStatus.PASS
     assert readout.gate.early_stop is not None

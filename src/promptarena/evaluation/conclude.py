@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
@@ -26,6 +27,11 @@ from promptarena.evaluation.worst_cases import worst_cases
 
 __all__ = ["conclude", "gate_conditions", "judged_against", "scales_of"]
 
+_STOPPED: Final = (
+    "the duel ended early, so what it saw leans towards its decision: the gate's bounds hold, win rates, "
+    "differences and their intervals are those of a run of that length that nobody ended"
+)
+
 
 def conclude(duel: Duel, evidence: DuelEvidence, *, pilot: Mapping[str, float] | None = None) -> DuelReadout:
     """Conclude a duel from everything that was observed, recorded or run.
@@ -46,6 +52,8 @@ def conclude(duel: Duel, evidence: DuelEvidence, *, pilot: Mapping[str, float] |
     notes = [*evidence.notes, *(evidence.conduct.notes if evidence.conduct is not None else ())]
     if evidence.verdicts is not None:
         notes += _undeclared(evidence.verdicts)
+    if len(frame) < len(everything.cases):
+        notes.append(_STOPPED)
     return DuelReadout(
         duel=duel.duel,
         cases=len(frame),

@@ -45,6 +45,10 @@ _STAYED_SEALED: Final = (
     "change was made; ask it with --gate once the change is done"
 )
 
+_NOT_SHOWN: Final = (
+    "single cases of a holdout are not shown: they do not test a change that was made with them in view"
+)
+
 
 def run_duel(
     path: Path,
@@ -140,11 +144,13 @@ class SettledDuel:
         return self.failed > 0 and not decided
 
     def stories(self, most: int = MOST_SHOWN) -> CaseStories:
-        """The cases to read first, with their texts; the files are read again.
+        """The cases to read first, with their texts; the files are read again. Of a holdout there are none.
 
         Raises:
             DataError: a file is not what it was.
         """
+        if self.readout.holdout_openings is not None:
+            most = 0
         return tell_cases(
             self.duel, self.folder, self.dataset, self.evidence, judgments=self.judgments, most=most
         )

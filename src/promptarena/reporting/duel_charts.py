@@ -11,6 +11,8 @@ __all__ = ["duel_charts"]
 
 _EVEN = 50.0
 _MEAN_RATING = 1000.0
+_DEEPEST = -50.0
+"""Per cent of evidence below which a lost bet is cut: how far it falls says nothing more."""
 
 
 def duel_charts(duel: DuelReadout) -> dict[str, Chart]:
@@ -119,12 +121,13 @@ def _path(duel: DuelReadout) -> Chart | None:
     ]
     alt = altair()
     names = list(dict.fromkeys(row["condition"] for row in rows))
+    shown = alt.Scale(domain=[_DEEPEST, max(110.0, *(row["evidence"] for row in rows))])
     lines = (
         alt.Chart(data(rows))
-        .mark_line(strokeWidth=2)
+        .mark_line(strokeWidth=2, clip=True)
         .encode(
             x=alt.X("cases:Q", title="Cases, in the order in which they were taken"),
-            y=alt.Y("evidence:Q", title="Evidence, % of what decides"),
+            y=alt.Y("evidence:Q", title="Evidence, % of what decides", scale=shown),
             color=alt.Color(
                 "condition:N",
                 scale=alt.Scale(domain=names, range=[SERIES[at % len(SERIES)] for at in range(len(names))]),
