@@ -19,6 +19,7 @@ from promptarena.definitions.metric import Better
 from promptarena.definitions.quantities import Margin
 from promptarena.definitions.readout import Check, Readout, Status
 from promptarena.stats.adaptive_contrasts import AdaptiveContrast, EpochArms, adaptive_contrast
+from promptarena.stats.harm import rate_harm
 from promptarena.stats.moments import Moments
 
 Vector = NDArray[np.float64]
@@ -169,6 +170,23 @@ def test_what_is_not_known_is_said() -> None:
     assert adaptive is not None
     assert adaptive.arms["control"].value is None
     assert "100 units" in str(adaptive.arms["control"].note)
+
+
+def test_harm_bets_on_the_weights_of_each_epoch() -> None:
+    trial = run(np.random.default_rng(12), rates(control=0.4, treatment=0.36), days=14, a_day=300)
+    cells, weights = trial.cube.by("epoch"), trial.arrivals.weights
+    epochs = sorted(weights)  # in whatever order: the evidence is a product
+    columns = [[cells.get((arm, epoch)) for epoch in epochs] for arm in ("control", "treatment")]
+    events, units = [], []
+    for column in columns:
+        moments = [Moments.empty(1) if cell is None else cell.moments["ok"] for cell in column]
+        events.append([m.n * float(m.mean[0]) for m in moments])
+        units.append([m.n for m in moments])
+    shares = [weights[epoch]["treatment"] for epoch in epochs]
+    direct = rate_harm(events[0], units[0], events[1], units[1], alpha=0.01, treatment_share=shares)
+    check = _check(_read(trial), "harm")
+    assert check.numbers["p_value"] == pytest.approx(direct.p_value)
+    assert len(epochs) > 3
 
 
 def _steady(_day: int) -> float:

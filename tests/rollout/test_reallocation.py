@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -150,3 +151,26 @@ def test_weights_that_are_fixed_or_at_rest_are_not_moved(tmp_path: Path, trial: 
         fixed = "\n".join(line for line in EXPERIMENT.splitlines() if not line.startswith("allocation"))
         with pytest.raises(UsageError, match="are fixed"):
             BanditTrial(other, registry, fixed).step()
+
+
+def test_a_node_that_runs_takes_up_the_new_epoch_and_requests_need_no_pin(
+    tmp_path: Path, registry: Registry
+) -> None:
+    trial = BanditTrial(tmp_path, registry, EXPERIMENT.replace("unit: conversation", "unit: request"))
+    rng = random.Random(6)
+    with Arena.local(tmp_path, clock=trial.clock, poll_s=0, maintain=False) as arena:
+        for i in range(400):
+            assigned = arena.assign("support-bot", request_id=f"r{i}")
+            if rng.random() < (0.8 if assigned.variant == "treatment" else 0.3):
+                arena.measure("resolved", True, request=assigned)
+        arena.flush()
+        trial.clock.advance(timedelta(hours=8))
+        assert trial.step().begun
+        before = arena.assign("support-bot", request_id="r1000")
+        assert arena.refresh()
+        after = [arena.assign("support-bot", request_id=f"r{i}") for i in range(1000, 1400)]
+    assert (before.epoch, before.propensity) == (0, 0.5)
+    assert {each.epoch for each in after} == {1}
+    assert {(each.variant, each.propensity) for each in after} == {("control", 0.1), ("treatment", 0.9)}
+    assert sum(each.variant == "treatment" for each in after) / 400 == pytest.approx(0.9, abs=0.05)
+    assert registry.pins.find("cites", "r1") is None
