@@ -189,6 +189,24 @@ def test_harm_bets_on_the_weights_of_each_epoch() -> None:
     assert len(epochs) > 3
 
 
+@pytest.mark.parametrize("margin", [Margin(value=0.0), Margin(value=0.2), Margin(value=0.1, relative=True)])
+def test_harm_of_a_mean_is_the_margins_contrast_turned_round(margin: Margin) -> None:
+    cost = metric("cost", "sum", better=Better.LOWER)
+    trial = run(np.random.default_rng(13), _with_cost(1.0, 1.5), days=14, a_day=400)
+    effects = AdaptiveEffects(trial.cube, trial.arrivals.weights, "control", 2000)
+    harm = effects.harm(cost, "treatment", 0.01, margin)
+    kept = effects.against_margin(cost, "treatment", 0.01, margin)
+    assert isinstance(kept, AdaptiveContrast)
+    assert harm is not None
+    assert harm.shown
+    lost = 0.0 if margin.relative else margin.value
+    assert harm.upper == pytest.approx(kept.upper_bound + lost)
+    assert (harm.upper < 0) == harm.shown
+    better = effects.harm(cost.model_copy(update={"better": Better.HIGHER}), "treatment", 0.01, margin)
+    assert better is not None
+    assert (better.shown, better.p_value) == (False, 1.0)
+
+
 def _steady(_day: int) -> float:
     return 0.3
 

@@ -16,17 +16,18 @@ from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import arm_pair
 from promptarena.analysis.hypotheses import NO_MARGIN, good_sign
 from promptarena.definitions.bandit import FOLLOWED
-from promptarena.definitions.metric import Metric
+from promptarena.definitions.metric import Metric, MetricKind
 from promptarena.definitions.quantities import Margin
 from promptarena.stats.adaptive_contrasts import AdaptiveContrast, EpochArms, adaptive_contrast
 from promptarena.stats.anytime import AsymptoticSequence, anytime_p_value
 from promptarena.stats.effects import margin_contrast
-from promptarena.stats.harm import MIN_UNITS
+from promptarena.stats.harm import MIN_UNITS, Harm
 from promptarena.stats.moments import Moments
 
 __all__ = ["AdaptiveEffects", "NotKnown"]
 
 _LEAST: Final = 2
+_LEAST_P: Final = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,25 @@ class AdaptiveEffects:
 
     def difference(self, metric: Metric, treatment: str, alpha: float) -> AdaptiveContrast | NotKnown:
         """treatment - control."""
-        return self._contrast(metric, treatment, alpha, NO_MARGIN, sign=1.0)
+        return self._contrast(metric, treatment, alpha, NO_MARGIN, good=1.0)
 
     def against_margin(
         self, metric: Metric, treatment: str, alpha: float, margin: Margin = NO_MARGIN
     ) -> AdaptiveContrast | NotKnown:
         """The good-signed difference plus what may be lost: above zero the margin is kept."""
-        return self._contrast(metric, treatment, alpha, margin, sign=float(good_sign(metric)))
+        return self._contrast(metric, treatment, alpha, margin, good=float(good_sign(metric)))
+
+    def harm(self, metric: Metric, treatment: str, alpha: float, margin: Margin = NO_MARGIN) -> Harm | None:
+        """Evidence that the treatment is worse than its margin; `None` of too few units, of a rate (whose
+        evidence is exact) and of what is no mean."""
+        if metric.kind not in FOLLOWED or metric.kind is MetricKind.RATE:
+            return None
+        good = float(good_sign(metric))
+        found = self._contrast(metric, treatment, alpha, margin, good=good, towards=-1.0)
+        if isinstance(found, NotKnown):
+            return None
+        p, lost = found.one_sided_p_value, 0.0 if margin.relative else margin.value
+        return Harm(-math.log(max(p, _LEAST_P)), p, p <= alpha, lambda: lost - found.lower_bound)
 
     def mean(self, metric: Metric, variant: str, alpha: float) -> AdaptiveContrast | NotKnown:
         """A variant's own mean over all units that came, whichever variant they met."""
@@ -71,10 +84,18 @@ class AdaptiveEffects:
         return _followed(epochs, alpha, self.n_opt, on_treatment=1.0, on_control=0.0, weights="units")
 
     def _contrast(
-        self, metric: Metric, treatment: str, alpha: float, margin: Margin, sign: float
+        self,
+        metric: Metric,
+        treatment: str,
+        alpha: float,
+        margin: Margin,
+        *,
+        good: float,
+        towards: float = 1.0,
     ) -> AdaptiveContrast | NotKnown:
+        """good x (treatment - control), plus what may be lost of |control|, all of it times `towards`."""
         if metric.kind not in FOLLOWED:
-            return self._within_epochs(metric, treatment, alpha, margin, sign)
+            return self._within_epochs(metric, treatment, alpha, margin, good)
         epochs = []
         for epoch, arms in self._by_epoch(metric).items():
             share = treatment_share(self.weights.get(epoch), self.control, treatment)
@@ -82,17 +103,23 @@ class AdaptiveEffects:
                 return NotKnown(f"the weights of epoch {epoch} are not known")
             control, treated = (arms.get(name, Moments.empty(1)) for name in (self.control, treatment))
             epochs.append(EpochArms(control, treated, share))
-        on_control = -sign
+        on_control = -good
         if margin.relative:
             own = self.mean(metric, self.control, alpha)
             if isinstance(own, NotKnown):
                 return own
             on_control += margin.value * math.copysign(1.0, own.value)
-        null = 0.0 if margin.relative else -margin.value
-        return _followed(epochs, alpha, self.n_opt, on_treatment=sign, on_control=on_control, null=null)
+        return _followed(
+            epochs,
+            alpha,
+            self.n_opt,
+            on_treatment=towards * good,
+            on_control=towards * on_control,
+            null=0.0 if margin.relative else -towards * margin.value,
+        )
 
     def _within_epochs(
-        self, metric: Metric, treatment: str, alpha: float, margin: Margin, sign: float
+        self, metric: Metric, treatment: str, alpha: float, margin: Margin, good: float
     ) -> AdaptiveContrast | NotKnown:
         pair = arm_pair(self.cube, metric, self.control, treatment)
         if pair.effect is None:
@@ -101,7 +128,7 @@ class AdaptiveEffects:
             return NotKnown(f"an always-valid interval needs {MIN_UNITS} observed units a variant")
         try:
             tested = margin_contrast(
-                pair.effect, margin.value, relative=margin.relative, higher_is_better=sign > 0
+                pair.effect, margin.value, relative=margin.relative, higher_is_better=good > 0
             )
         except ValueError as why:
             return NotKnown(str(why))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from promptarena.analysis import wording
+from promptarena.analysis.adaptive_effects import AdaptiveEffects
 from promptarena.analysis.arrivals import EpochWeights, treatment_share
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import ArmPair, arm_pair, rate_counts, strata
 from promptarena.analysis.hypotheses import NO_MARGIN
 from promptarena.definitions.analysis_plan import AnalysisPlan
+from promptarena.definitions.bandit import FOLLOWED
 from promptarena.definitions.metric import Better, Metric, MetricKind
 from promptarena.definitions.quantities import Margin
 from promptarena.definitions.readout import Check
@@ -37,7 +39,8 @@ def harm_checks(
         plan: what was declared.
         cube: all data.
         treatment: the variant that may do harm.
-        weights: the allocation of each epoch, where they differ and are known.
+        weights: the allocation of each epoch, where they followed the outcomes: each unit then counts by its
+            propensity.
         bounds: whether each check is to say its bound; of rates it is a search.
     """
     alpha = _alpha_each(plan, cube)
@@ -130,6 +133,8 @@ def _harm(
             higher_is_better=metric.better is Better.HIGHER,
             treatment_share=_treatment_shares(plan, cube, treatment, weights),
         )
+    if weights is not None and metric.kind in FOLLOWED:
+        return AdaptiveEffects(cube, weights, plan.control, _TUNED_AT).harm(metric, treatment, alpha, margin)
     if pair.effect is None or min(pair.n_control, pair.n_treatment) < MIN_UNITS or pair.effect.variance == 0:
         return None
     if margin.relative and pair.effect.control.value == 0:
