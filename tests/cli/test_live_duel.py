@@ -37,7 +37,7 @@ def _soon(wait_s: Any) -> Any:
         ),
         (lambda *_: refuses(404, "The model `x` does not exist"), "Check its base_url and the model's name."),
         (lambda *_: refuses(500, "boom"), "answers 500: boom"),
-        (lambda *_: refuses(429, "slow down"), "after 41 attempts"),
+        (lambda *_: refuses(429, "slow down"), "answers 429: slow down"),
         (lambda *_: refuses(429, "You exceeded your quota", "insufficient_quota"), "nothing left to spend"),
         (lambda *_: http(200, b'{"choices": ['), "the answer is not JSON"),
         (lambda *_: http(200, b"{}"), "the answer holds no choices"),

@@ -426,3 +426,13 @@ def test_parameters_are_sent_as_they_are() -> None:
     assert (body["temperature"], body["seed"], body["stream"]) == (0, 7, True)
     assert body["stream_options"] == {"include_usage": True}
     assert json.dumps(body)
+
+
+def test_a_few_questions_that_a_provider_cannot_answer_do_not_make_it_down() -> None:
+    calls = [ask(f"q{number}") for number in range(60)]
+    impatient = RetryPolicy(attempts=2, first_wait_s=0.001)
+    few, _, _ = outcomes(lambda *_: refuses(500, "boom"), calls[:20], retries=impatient)
+    assert not any(isinstance(each, ProviderUnusableError) for each in few)
+    many, _, server = outcomes(lambda *_: refuses(500, "boom"), calls, most=2, retries=impatient)
+    assert isinstance(many[-1], ProviderUnusableError)
+    assert len(server.asked) < 2 * 60

@@ -47,6 +47,7 @@ class AttemptError(Exception):
         status: int | None = None,
         retry_after_s: float | None = None,
         began: bool = False,
+        unreachable: bool = False,
     ) -> None:
         super().__init__(message)
         self.failure = failure
@@ -55,6 +56,8 @@ class AttemptError(Exception):
         """How long the provider wants to be left alone."""
         self.began = began
         """Whether the answer had begun, so that it may be charged for."""
+        self.unreachable = unreachable
+        """Whether nobody was there to answer."""
 
 
 class Transport(Protocol):

@@ -125,7 +125,8 @@ class HttpSession:
                 f"the answer of {self._host} was cut off", Failure.TRANSIENT, began=True
             ) from error
         except ClientConnectionError as error:
-            raise AttemptError(f"cannot reach {self._host}: {_reason(error)}", Failure.TRANSIENT) from error
+            told = f"cannot reach {self._host}: {_reason(error)}"
+            raise AttemptError(told, Failure.TRANSIENT, unreachable=True) from error
         except ClientError as error:
             raise AttemptError(
                 f"{self._host} does not speak HTTP as it should: {type(error).__name__}", Failure.TRANSIENT

@@ -30,8 +30,10 @@ from promptarena.llm.retries import RetryPolicy
 __all__ = ["CallCounts", "Line", "ProviderClient"]
 
 _DOWN_AFTER: Final = 8
-"""Calls of one provider that fail for good, one after the other with no answer between, before it is taken to
-be down: going on would only wait for each of the rest."""
+"""Calls in a row that do not reach a provider, with no answer between, before it is taken to be down: going
+on would only wait for each of the rest."""
+_BROKEN_AFTER: Final = 40
+"""The same of calls that it answers with an error; fewer may be a few questions that it cannot answer."""
 
 
 @dataclass(slots=True)
@@ -259,7 +261,7 @@ class ProviderClient:
             return line.unusable
         if error.failure is not Failure.CALL:
             line.failed_in_a_row += 1
-            if line.failed_in_a_row >= _DOWN_AFTER:
+            if line.failed_in_a_row >= (_DOWN_AFTER if error.unreachable else _BROKEN_AFTER):
                 hint = f"{line.failed_in_a_row} calls in a row failed so. Once it is back, go on from here."
                 line.unusable = ProviderUnusableError(told, hint=hint)
                 return line.unusable
