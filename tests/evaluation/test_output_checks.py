@@ -255,7 +255,15 @@ def test_a_schema_is_never_fetched() -> None:
         check.passes("{}", 0)
 
 
-@pytest.mark.parametrize("written", [{"regex": r"(a+)+$"}, {"json-schema": {"pattern": r"(a+)+$"}}])
-def test_a_pattern_without_end_is_given_up(written: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("written", "output"),
+    [
+        ({"regex": r"(a+)+$"}, '"' + "a" * 60 + 'b"'),
+        ({"json-schema": {"pattern": r"(a+)+$"}}, '"' + "a" * 60 + 'b"'),
+        ({"pii-leak": True}, "1 " * 1_000_000),
+        ({"levenshtein": {"to": "ba" * 500_000, "max": 9}}, "ab" * 500_000),
+    ],
+)
+def test_what_takes_too_long_is_given_up(written: dict[str, Any], output: str) -> None:
     with pytest.raises(CheckGaveUpError, match="takes too long on this output"):
-        prepared(written).passes('"' + "a" * 60 + 'b"', 0)
+        prepared(written).passes(output, 0)
