@@ -261,3 +261,9 @@ def test_a_scale_of_ones_own_is_declared(tmp_path: Path) -> None:
     assert (found.low, found.high) == (0.0, 1.0)
     with pytest.raises(ValueError, match="1 is not below 1"):
         RecordedScores.model_validate({"file": "s.csv", "scale": [1, 1]})
+
+
+@pytest.mark.parametrize("margin", ["100%", "200%"])
+def test_a_margin_that_allows_everything_is_refused(margin: str) -> None:
+    with pytest.raises(ValueError, match="allows every score there is"):
+        GateRule.model_validate({"axes": {"accuracy": {"margin": margin}}})

@@ -72,6 +72,13 @@ class AxisRule(Frozen):
             raise mistake(
                 "An axis' rule is one of `margin`, `above` and `min`.", involving=("margin", "above", "min")
             )
+        if self.margin is not None and self.margin.relative and self.margin.value >= 1:
+            raise mistake(
+                f"A margin of {self.margin} allows every score there is; it is less than 100%.",
+                field="margin",
+                involving=("margin",),
+                hint="Without % a margin is in levels of the scale.",
+            )
         return self
 
 
