@@ -12,10 +12,11 @@ from tests.simulation.designs import design
 from promptarena.definitions.simulated import Simulation
 from promptarena.errors import UsageError
 from promptarena.reporting.json import to_json
+from promptarena.reporting.simulation_outline import outline_simulation
 from promptarena.simulation.simulate import Asked, simulate
 
 BANDIT = "{bandit: thompson, min_share: 10%, burn_in: 200}"
-DESIGN = "{expected: 0.6, mde: 0.1, max_days: 42}"
+DESIGN = "{expected: 0.6, mde: 0.1, max_days: 28}"
 
 
 def _simulate(folder: Path, experiments: int, kind: str = "rate", **lines: str) -> Simulation:
@@ -36,7 +37,9 @@ def test_traffic_follows_the_effect_and_the_promises_are_kept(tmp_path: Path) ->
     for scenario in (null, effect):
         assert scenario.stops == ()
         assert all(figure.kept is not False for figure in scenario.figures), scenario.figures
-    # Without an effect no variant is the best.
+    # Without an effect it goes on to its declared end, and no variant is the best.
+    assert null.figure("hold").value == 1
+    assert "Ended at" not in str(outline_simulation(_simulate(tmp_path, 2)))
     assert "on_best" not in {figure.key for figure in null.figures}
     assert "power" not in {figure.key for figure in effect.figures}
 

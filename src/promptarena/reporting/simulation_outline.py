@@ -76,7 +76,7 @@ def _scenario(scenario: ScenarioReadout) -> Section:
     rows = tuple(_row(figure) for figure in scenario.figures)
     effects = ", ".join(f"{name} {written(effect)}" for name, effect in scenario.effects.items())
     ends = ", ".join(f"{stop.when} {percent(stop.share)}" for stop in scenario.stops)
-    notes = [f"Ended at: {ends}."]
+    notes = [f"Ended at: {ends}."] if ends else []
     if scenario.through_log is not None:
         tried, agreed = scenario.through_log
         notes.append(f"{count(agreed)} of {count(tried)} came to the same verdict through an event log.")
