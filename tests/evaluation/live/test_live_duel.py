@@ -518,3 +518,43 @@ def test_a_registry_that_is_down_keeps_nobody_from_judging_and_is_told(tmp_path:
     assert found.judge is not None
     assert found.judge.verdicts == 4
     assert any("configuration is in the run's folder alone" in note for note in found.notes)
+
+
+def test_fresh_asks_everything_again_and_what_it_hears_is_what_is_known_then(tmp_path: Path) -> None:
+    path = write(tmp_path, duel=DUEL + "checks: [{contains: eleven}]\n", cases=5)
+    said = {"days": "ten"}
+
+    def behave(_asked: Asked, _number: int) -> bytes:
+        return says(f"It takes {said['days']} days.")
+
+    with provider(behave) as server:
+        passed = [run(path, server).checks[0].rates["control"].passed]
+        said["days"] = "eleven"
+        passed.append(run(path, server).checks[0].rates["control"].passed)
+        passed.append(run(path, server, fresh=True).checks[0].rates["control"].passed)
+        passed.append(run(path, server).checks[0].rates["control"].passed)
+    assert passed == [0, 0, 5, 5]
+    assert len(server.asked) == 2 * 5 * 2
+
+
+def test_a_disk_that_refuses_stops_the_run_and_says_so(tmp_path: Path) -> None:
+    """Files may not grow beyond 64 kB, as on a disk that is full."""
+    import os
+    import resource
+
+    path = write(tmp_path, duel=DUEL + "checks: [{contains: days}]\n", cases=300)
+    with provider(lambda *_: says("Ten days. " * 300)) as server:
+        environment = os.environ | {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "k"}
+        done = subprocess.run(
+            [sys.executable, "-m", "promptarena", "duel", str(path)],
+            env=environment,
+            text=True,
+            capture_output=True,
+            timeout=120,
+            check=False,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536)),
+        )
+    assert done.returncode == 4, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "cannot" in done.stderr
+    assert "The same command goes on" in done.stderr
