@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from promptarena.definitions.experiment import load_experiment
 from promptarena.definitions.project import load_project
 from promptarena.errors import UsageError
 from promptarena.stats.interleaved_preference import balanced_outcome, team_draft_outcome
-from promptarena.stats.interleaving import Interleaved, Team
+from promptarena.stats.interleaving import Interleaved, Team, team_draft
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 A = ["sony", "sennheiser", "audio-technica", "jbl", "anker"]
@@ -97,6 +98,17 @@ def test_the_worked_example_has_its_eight_lists_equally_often(tmp_path: Path) ->
     assert len(lists) == 8
     assert all(set(each[:2]) == {"sony", "bose"} for each in lists)
     assert all(abs(count - 1000) < 4 * 30 for count in lists.values())
+
+
+def test_anybody_can_flip_the_same_coins(tmp_path: Path) -> None:
+    placement = _placement(_router(tmp_path))
+    for i in range(100):
+        coins = hashlib.sha256(f"hybrid/r{i}".encode()).digest()[16:]
+        flips = [byte // 2**bit % 2 == 1 for byte in coins for bit in range(8)]
+        shown = team_draft(A, B, 5, flips)
+        found = merge(placement, f"r{i}", {"control": A, "hybrid": B})
+        owners = ["control" if team == "a" else "hybrid" for team in shown.teams]
+        assert list(found.slots.items()) == list(zip(shown.items, owners, strict=True))
 
 
 def test_what_a_long_ranking_has_beyond_the_list_makes_no_difference(tmp_path: Path) -> None:
