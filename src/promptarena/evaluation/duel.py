@@ -229,8 +229,8 @@ def settle_duel(
     readout = conclude(made, evidence, pilot=pilot)
     if duel.gate is not None and duel.dataset.holdout is not None:
         if opening is not None:
-            readout = with_openings(replace(readout, worst=()), opening.note())
-            readout = replace(readout, notes=(*readout.notes, _NOT_SHOWN))
+            readout = replace(readout, worst=(), notes=(*readout.notes, _NOT_SHOWN))
+            readout = with_openings(readout, opening.note())
         else:
             readout = replace(readout, gate=None, notes=(*readout.notes, _STAYED_SEALED))
     judgments = observed.folder / "judgments.jsonl" if observed is not None else None
