@@ -558,3 +558,18 @@ def test_a_disk_that_refuses_stops_the_run_and_says_so(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     assert "cannot" in done.stderr
     assert "The same command goes on" in done.stderr
+
+
+def test_a_second_ctrl_c_waits_for_nobody(tmp_path: Path) -> None:
+    path = write(tmp_path, duel=DUEL + "checks: [{contains: days}]\n", cases=20)
+    with provider(sensible, delay_s=120) as server:
+        process = _in_a_process(path, server)
+        _until(lambda: len(server.asked) >= 4)
+        process.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 4, told
+    assert "Stopped by Ctrl-C" in told
+    assert "Traceback" not in told
