@@ -24,7 +24,14 @@ def test_it_answers_until_ctrl_c_and_says_what_to_set() -> None:
         "--failures",
         "0",
     ]
-    process = subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A shell's background jobs ignore Ctrl-C, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     try:
         assert process.stdout is not None
         told = [process.stdout.readline() for _ in range(4)]
@@ -37,7 +44,10 @@ def test_it_answers_until_ctrl_c_and_says_what_to_set() -> None:
                 assert found.model == "sim-small-2026-03-02"
     finally:
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        try:
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert "Answered 2 requests" in out
     assert process.returncode == 0
     assert err == ""
