@@ -160,7 +160,7 @@ _TABLE_HEAD = (
 
 def _line(row: Row) -> str:
     nominal = "" if row.nominal is None else f"{row.nominal:.4g}"
-    if row.bound in ("at most", "at least"):
+    if nominal and row.bound in ("at most", "at least"):
         nominal = f"{row.bound} {nominal}"
     if row.slack:
         nominal += f" (slack {row.slack:g})"

@@ -94,6 +94,13 @@ def test_a_row_says_what_was_promised_and_found() -> None:
     assert line == "| ten | coverage | 0.95 | 0.94 | 0.0069 | 1,000 | 3, 4 | kept |"
 
 
+def test_a_figure_without_a_promise_names_none() -> None:
+    [line] = [
+        line for line in render([replace(_ROW, nominal=None, bound="at least")]).splitlines() if "ten" in line
+    ]
+    assert line == "| ten | coverage |  | 0.94 | 0.0069 | 1,000 | 3, 4 | for comparison |"
+
+
 def test_what_is_no_share_needs_its_error_and_nothing_is_recorded_twice() -> None:
     calibration = Calibration("t")
     with pytest.raises(ValueError, match="Monte-Carlo error"):
