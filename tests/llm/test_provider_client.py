@@ -30,6 +30,7 @@ from promptarena.errors import (
     BudgetSpentError,
     ModelCallError,
     ProviderUnusableError,
+    RunStoppedError,
     UsageError,
 )
 from promptarena.llm.answer_cache import AnswerCache
@@ -208,8 +209,30 @@ def test_retry_after_is_obeyed_by_all_calls() -> None:
 
 
 def test_a_wait_that_is_too_long_is_not_waited_for() -> None:
-    with pytest.raises(ModelCallError, match="429"):
-        one(lambda *_: refuses(429, "come back tomorrow", retry_after="86400"))
+    calls = [ask(f"q{number}") for number in range(20)]
+    found, _, server = outcomes(
+        lambda *_: refuses(429, "come back tomorrow", retry_after="86400"), calls, most=2
+    )
+    assert all(isinstance(each, ProviderUnusableError) for each in found)
+    assert "wants to be left alone for 86,400 s" in str(found[-1])
+    assert len(server.asked) == 2
+
+
+def test_who_waits_for_room_hears_at_once_that_the_run_has_ended() -> None:
+    async def run() -> list[Any]:
+        async with serving(lambda *_: refuses(429, "slow down", retry_after="60")) as server:
+            client = ProviderClient(lambda _: server.line(2))
+            asked = [asyncio.ensure_future(client.complete(ask(f"q{number}"))) for number in range(20)]
+            while len(server.asked) < 2:
+                await asyncio.sleep(0.005)
+            await asyncio.sleep(0.05)
+            client.halt(RunStoppedError("Stopped by Ctrl-C."))
+            try:
+                return await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)
+            finally:
+                await client.close()
+
+    assert all(isinstance(each, RunStoppedError) for each in asyncio.run(run()))
 
 
 def test_a_storm_of_429_is_survived_with_fewer_calls_at_once() -> None:

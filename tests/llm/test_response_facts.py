@@ -123,6 +123,17 @@ def test_an_answer_that_was_cut_short_says_why() -> None:
     assert read_response(cut).finish_reason == "max_output_tokens"
 
 
+def test_a_refusal_in_a_field_of_its_own_is_what_the_user_sees() -> None:
+    message = {"role": "assistant", "content": None, "refusal": "I cannot help with that."}
+    refused = read_response({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+    assert (refused.output, refused.finish_reason) == ("I cannot help with that.", "refusal")
+
+
+def test_half_a_character_takes_nothing_else_of_an_answer_away() -> None:
+    message = {"role": "assistant", "content": "Ten \ud83d days \ud83d\ude00"}
+    assert read_response({"choices": [{"message": message}]}).output == "Ten \ufffd days \U0001f600"
+
+
 def test_a_cost_that_is_said_is_read() -> None:
     priced = CHAT | {"usage": CHAT["usage"] | {"cost": 0.00042}}
     assert read_response(priced).cost_usd == 0.00042

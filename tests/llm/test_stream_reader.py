@@ -170,6 +170,16 @@ def test_tool_calls_and_refusals_are_content() -> None:
     call = {"index": 0, "id": "c1", "type": "function", "function": {"name": "refund", "arguments": ""}}
     assert reader.read(_chat({"tool_calls": [call]}))
     assert reader.read(_chat({"refusal": "I cannot"}))
+    assert reader.facts().finish_reason is None
+    reader.read(_chat({}, "stop"))
+    assert (reader.facts().output, reader.facts().finish_reason) == ("I cannot", "refusal")
+
+
+def test_a_character_that_a_stream_cuts_in_two_is_whole_again() -> None:
+    reader = StreamReader()
+    for half in ("Ten \ud83d", "\ude00", " \ud83d"):
+        reader.read(_chat({"content": half}))
+    assert reader.facts().output == "Ten \U0001f600 \ufffd"
 
 
 def test_a_stream_that_breaks_off_keeps_what_it_said() -> None:

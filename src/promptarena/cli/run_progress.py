@@ -55,12 +55,11 @@ class RunProgress:
 
     def progressed(self, counts: RunCounts) -> None:
         """Another call is done."""
-        failed = counts.failed_answers + counts.failed_judgments
         self._progress.update(
             self._task,
             completed=counts.done,
             total=max(counts.calls, counts.done),
             description=f"Case {counts.complete:,} of {counts.cases:,}",
             usd=counts.usd,
-            failed=f"  {failed:,} failed" if failed else "",
+            failed=f"  {counts.failed:,} failed" if counts.failed else "",
         )

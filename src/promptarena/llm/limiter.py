@@ -33,6 +33,7 @@ class AdaptiveLimiter:
         self._halved_at = 0
         """How many calls had begun when the limit was last halved."""
         self._closed_until = 0.0
+        self._ended = False
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -77,7 +78,14 @@ class AdaptiveLimiter:
             loop = asyncio.get_running_loop()
             self._closed_until = max(self._closed_until, loop.time() + retry_after_s)
 
+    def end(self) -> None:
+        """Let everybody in who waits or comes: nothing is asked any more, and each is to hear of it now."""
+        self._ended = True
+        self._let_in()
+
     def _has_room(self) -> bool:
+        if self._ended:
+            return True
         if self._under_way >= self.limit:
             return False
         return not self._closed_until or asyncio.get_running_loop().time() >= self._closed_until

@@ -150,6 +150,8 @@ class ProviderClient:
         """Begin no further attempt; attempts under way are paid for, so they are waited for."""
         self._halted = self._halted or why
         self._halting.set()
+        for line in self._lines.values():
+            line.limiter.end()
 
     def check(self, provider: str) -> None:
         """See whether a provider can be used as it is declared, without asking it anything.
@@ -220,7 +222,7 @@ class ProviderClient:
             except AttemptError as failed:
                 error = failed
                 if failed.failure is Failure.OVERLOAD:
-                    line.limiter.overloaded(number, failed.retry_after_s)
+                    line.limiter.overloaded(number, self._retries.pause_s(failed))
             finally:
                 line.limiter.leave()
             if error.failure is Failure.OVERLOAD:
@@ -257,15 +259,22 @@ class ProviderClient:
         tries = f" after {attempts} attempts" if attempts > 1 else ""
         told = f"The provider {call.provider!r} gave no answer{tries}: {reason}."
         if error.failure is Failure.PROVIDER:
-            line.unusable = ProviderUnusableError(told, hint=_HINTS.get(error.status or 0))
-            return line.unusable
+            return self._ended(line, told, _HINTS.get(error.status or 0))
+        if self._retries.wants_too_long(error):
+            assert error.retry_after_s is not None
+            return self._ended(line, told, f"It wants to be left alone for {error.retry_after_s:,.0f} s.")
         if error.failure is not Failure.CALL:
             line.failed_in_a_row += 1
             if line.failed_in_a_row >= (_DOWN_AFTER if error.unreachable else _BROKEN_AFTER):
-                hint = f"{line.failed_in_a_row} calls in a row failed so. Once it is back, go on from here."
-                line.unusable = ProviderUnusableError(told, hint=hint)
-                return line.unusable
+                return self._ended(line, told, f"{line.failed_in_a_row} calls in a row failed so.")
         return ModelCallError(told)
+
+    @staticmethod
+    def _ended(line: Line, told: str, hint: str | None) -> ProviderUnusableError:
+        """No more calls of this provider: also those hear of it that wait for room."""
+        line.unusable = ProviderUnusableError(told, hint=hint)
+        line.limiter.end()
+        return line.unusable
 
 
 _HINTS: Final = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-__all__ = ["amount", "count", "is_writable", "items", "text", "value"]
+__all__ = ["amount", "count", "is_writable", "items", "readable", "text", "value"]
 
 _LONGEST_NAME: Final = 512
 
@@ -48,6 +48,17 @@ def text(holder: object, *path: str) -> str | None:
 def is_writable(found: str) -> bool:
     """Whether UTF-8 has this text; halves of surrogate pairs come from answers cut in the wrong place."""
     return found.isascii() or not any("\ud800" <= character <= "\udfff" for character in found)
+
+
+def readable(found: str) -> str:
+    """The text as UTF-8 can have it: a half of a surrogate pair without its other is U+FFFD.
+
+    >>> readable("ten \\ud83d days"), readable("\\ud83d\\ude00") == "\\U0001f600"
+    ('ten \ufffd days', True)
+    """
+    if is_writable(found):
+        return found
+    return found.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def count(holder: object, *path: str) -> int | None:

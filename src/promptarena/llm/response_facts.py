@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from promptarena.llm.reading import amount, count, is_writable, items, text, value
+from promptarena.llm.reading import amount, count, items, readable, text, value
 
 __all__ = ["ResponseFacts", "read_response", "read_usage"]
 
@@ -111,22 +111,27 @@ def _plain(found: Any) -> Any:
 
 
 def _finish_reason(response: object) -> str | None:
-    """Of the first choice; OpenAI's responses say a status, and a reason where they are not complete."""
+    """Of the first choice, `refusal` where it has one in a field of its own; OpenAI's responses say a status,
+    and a reason where they are not complete."""
     for choice in items(response, "choices"):
-        return text(choice, "finish_reason")
+        refused = _readable(value(choice, "message", "refusal")) is not None
+        return "refusal" if refused else text(choice, "finish_reason")
     if (reason := text(response, "stop_reason")) is not None:
         return reason
     return text(response, "incomplete_details", "reason") or text(response, "status")
 
 
 def _output(response: object) -> str | None:
-    """The visible text of the first choice, or of all blocks."""
+    """The visible text of the first choice, or of all blocks; a refusal is what its user sees."""
     for choice in items(response, "choices"):
-        return _readable(value(choice, "message", "content")) or _readable(value(choice, "text"))
+        places = (("message", "content"), ("message", "refusal"), ("text",))
+        found = (_readable(value(choice, *place)) for place in places)
+        return next((written for written in found if written is not None), None)
     blocks = items(response, "content")
     if not blocks:
         blocks = [part for item in items(response, "output") for part in items(item, "content")]
-    parts = [written for block in blocks if (written := _readable(value(block, "text"))) is not None]
+    texts = (_readable(value(block, "text")) or _readable(value(block, "refusal")) for block in blocks)
+    parts = [written for written in texts if written is not None]
     return "".join(parts) if parts else None
 
 
@@ -141,4 +146,4 @@ _TOOL_BLOCKS: Final = ("tool_use", "function_call", "custom_tool_call")
 
 
 def _readable(found: object) -> str | None:
-    return found if isinstance(found, str) and found and is_writable(found) else None
+    return readable(found) if isinstance(found, str) and found else None

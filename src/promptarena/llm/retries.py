@@ -38,9 +38,18 @@ class RetryPolicy:
         if error.failure not in _REPEATED or broken >= self.attempts or overloaded > self.overloads:
             return None
         if error.retry_after_s is not None:
-            if error.retry_after_s > self.patience_s:
+            if self.wants_too_long(error):
                 return None
             # A little more than was asked, not all at the same moment.
             return error.retry_after_s + random.uniform(0, min(self.first_wait_s, error.retry_after_s))
         doublings = min(broken + overloaded - 1, 32)
         return random.uniform(0, min(self.first_wait_s * 2**doublings, self.longest_wait_s))
+
+    def wants_too_long(self, error: AttemptError) -> bool:
+        """Whether the provider wants to be left alone for longer than anybody would wait."""
+        asked = error.retry_after_s if error.failure in _REPEATED else None
+        return asked is not None and asked > self.patience_s
+
+    def pause_s(self, error: AttemptError) -> float | None:
+        """How long no call at all is to begin; `None`: not for longer than anybody would wait."""
+        return None if self.wants_too_long(error) else error.retry_after_s

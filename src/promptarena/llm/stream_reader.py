@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from promptarena.llm.reading import is_writable, items, text, value
+from promptarena.llm.reading import items, readable, text, value
 from promptarena.llm.response_facts import ResponseFacts, read_response, read_usage
 
 __all__ = ["StreamReader"]
@@ -39,6 +39,7 @@ class StreamReader:
         self._said: dict[str, Any] = {}
         self._texts: list[str] = []
         self._whole: ResponseFacts | None = None
+        self._refused = False
 
     def read(self, chunk: object) -> bool:
         """Take in one chunk; whether it holds content."""
@@ -55,7 +56,7 @@ class StreamReader:
         """What was said until now."""
         if self._whole is not None:
             return self._whole
-        return ResponseFacts(output="".join(self._texts) or None, **self._said)
+        return ResponseFacts(output=readable("".join(self._texts)) or None, **self._said)
 
     def _completion_chunk(self, chunk: object) -> bool:
         self._note(
@@ -67,9 +68,12 @@ class StreamReader:
         content = False
         for choice in items(chunk, "choices"):
             delta = value(choice, "delta")
-            written = value(delta, "content") or value(choice, "text")
+            refused = value(delta, "refusal")
+            written = value(delta, "content") or refused or value(choice, "text")
             if not value(choice, "index"):
-                self._note(finish_reason=text(choice, "finish_reason"))
+                self._refused = self._refused or bool(refused)
+                ended = text(choice, "finish_reason")
+                self._note(finish_reason="refusal" if ended and self._refused else ended)
                 self._write(written)
             content |= any((written, *(value(delta, name) for name in _CONTENT_FIELDS)))
         return content
@@ -80,7 +84,7 @@ class StreamReader:
         elif kind == "response.created":
             self._note(response_id=text(event, "response", "id"), model=text(event, "response", "model"))
         content = kind in _CONTENT_EVENTS and bool(value(event, "delta"))
-        if kind == "response.output_text.delta":
+        if kind in ("response.output_text.delta", "response.refusal.delta"):
             self._write(value(event, "delta"))
         return content
 
@@ -112,5 +116,5 @@ class StreamReader:
             self._said[name] = found
 
     def _write(self, written: object) -> None:
-        if isinstance(written, str) and is_writable(written):
+        if isinstance(written, str):
             self._texts.append(written)

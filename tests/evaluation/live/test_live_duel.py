@@ -265,17 +265,39 @@ def test_empty_refused_and_cut_answers_are_counted(tmp_path: Path) -> None:
         choice = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "stop"}
         if at == 1:
             choice["finish_reason"] = "content_filter"
+        if at == 3:
+            choice["message"] = {"role": "assistant", "content": None, "refusal": "I cannot help with that."}
         if at == 2:
             choice |= {"message": {"role": "assistant", "content": "We will"}, "finish_reason": "length"}
-        return says("", choices=[choice]) if at < 3 else says("Ten days.")
+        return says("", choices=[choice]) if at < 4 else says("Ten days.")
 
     with provider(behave) as server:
-        found = run(write(tmp_path, duel=DUEL + "checks: [{contains: days}]\n", cases=4), server)
+        found = run(write(tmp_path, duel=DUEL + "checks: [{is-refusal: true}]\n", cases=5), server)
     told = " ".join(found.notes)
     assert "4 answers are empty" in told
-    assert "2 answers were stopped by the provider's filter" in told
+    assert "4 answers are refusals, by the model or by the provider's filter" in told
     assert "2 answers were cut at the limit of tokens" in told
     assert found.checks[0].rates["control"].missing == 0
+    assert found.checks[0].rates["control"].passed == 2
+
+
+def test_a_case_of_which_calls_failed_is_not_complete(tmp_path: Path) -> None:
+    def behave(asked: Asked, _number: int) -> bytes:
+        if is_judge(asked):
+            return refuses(401, "Incorrect API key provided.")
+        return (
+            refuses(400, "too long")
+            if "parcel 0" in asked.body["messages"][-1]["content"]
+            else sensible(asked)
+        )
+
+    with provider(behave) as server, pytest.raises(RunStoppedError) as caught:
+        run(write(tmp_path, duel=DUEL + JUDGE, cases=4), server, concurrency=1)
+    told = str(caught.value)
+    # Two answers and four judgments a case; of the first both answers failed.
+    assert "0 of 4 cases are complete" in told
+    assert "2 of which failed" in told
+    assert "of 24 calls are missing" in told
 
 
 @pytest.mark.parametrize(

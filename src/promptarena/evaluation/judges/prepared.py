@@ -90,6 +90,12 @@ class PreparedJudge:
     def compares_pairs(self) -> bool:
         return Task.PAIRWISE in self._questions
 
+    def calls_a_case(self, pairs: int, answers: int) -> int:
+        """How many calls a case takes where there is something to ask about each answer; those of the sample
+        that is asked once more are not among them."""
+        scoring = len(self._questions) - self.compares_pairs
+        return len(self._members) * (2 * pairs * self.compares_pairs + answers * scoring)
+
     def pair_calls(
         self, case: JudgedCase, one: JudgedAnswer, other: JudgedAnswer
     ) -> tuple[JudgeCall | Judgment, ...]:

@@ -57,6 +57,13 @@ class RunPlan:
     def answers_a_case(self) -> int:
         return len(self.live) * self.repeats
 
+    @property
+    def judgments_a_case(self) -> int:
+        """Calls of judges that a case needs where all of its answers come and differ."""
+        if self.judge is None:
+            return 0
+        return self.judge.calls_a_case(len(self.pairs), len(self.live) + len(self.recorded)) * self.repeats
+
 
 def compared(variants: Sequence[str], control: str | None) -> tuple[tuple[str, str], ...]:
     """Pairs that are judged: each treatment with the control; all with all where there is none, or more than
@@ -92,8 +99,8 @@ class CaseRun:
 
         found = await self._all([self._answer_call(case, *each) for each in wanted], answered)
         answers = {key: given for key, given in zip(wanted, found, strict=True) if given is not None}
-        judgments = await self._judge(case, answers)
-        self.counts.complete += 1
+        judgments, failed = await self._judge(case, answers)
+        self.counts.complete += len(answers) == len(wanted) and not failed
         return judgments
 
     def _answer_call(self, case: Case, variant: str, repeat: int) -> ModelCall:
@@ -126,15 +133,21 @@ class CaseRun:
             self.setup.log.append(event, "process")
         return completion
 
-    async def _judge(self, case: Case, answers: Mapping[tuple[str, int], Completion]) -> list[Judgment]:
-        judge = self.plan.judge
+    async def _judge(
+        self, case: Case, answers: Mapping[tuple[str, int], Completion]
+    ) -> tuple[list[Judgment], int]:
+        """All judgments of a case, and how many of their calls failed."""
+        judge, failed = self.plan.judge, 0
         if judge is None:
-            return []
+            return [], failed
         asked = list(self._questions(judge, case, answers))
         calls = [each for each in asked if isinstance(each, JudgeCall)]
-        self._reckon(len(calls))
+        if len(answers) == self.plan.answers_a_case:  # a case without them says nothing of the others
+            self._reckon(len(calls))
 
         def judged(at: int, completion: Completion | None, error: str | None) -> Judgment:
+            nonlocal failed
+            failed += completion is None
             return self._judged(judge, calls[at], answers, completion, error)
 
         judgments = [each for each in asked if isinstance(each, Judgment)]
@@ -143,7 +156,7 @@ class CaseRun:
             self.folder.write_judgment(judgment)
             if self.tally is not None:
                 self.tally.add(judgment)
-        return judgments
+        return judgments, failed
 
     def _questions(
         self, judge: PreparedJudge, case: Case, answers: Mapping[tuple[str, int], Completion]

@@ -130,7 +130,8 @@ class _Observation:
             repeats=duel.repeat,
             stream=duel.stream,
         )
-        self._counts = RunCounts(cases=len(dataset), calls=len(dataset) * self._plan.answers_a_case)
+        calls = self._plan.answers_a_case + self._plan.judgments_a_case
+        self._counts = RunCounts(cases=len(dataset), calls=len(dataset) * calls)
         models = {name: settings.model for name, settings in live.items()}
         self._taken: NDArray[np.bool_] | None = None
         self._unkept: str | None = None
@@ -216,7 +217,7 @@ class _Observation:
             tally=self._tally,
             similarity=tuple(similarity),
             notes=tuple(self._notes()),
-            failed=self._counts.failed_answers + self._counts.failed_judgments,
+            failed=self._counts.failed,
             taken=self._taken,
         )
 
@@ -290,7 +291,7 @@ class _Observation:
             (counts.failed_answers, "answers failed and are missing"),
             (counts.failed_judgments, "judgments failed and are unscored"),
             (counts.empty_answers, "answers are empty"),
-            (counts.refused_answers, "answers were stopped by the provider's filter"),
+            (counts.refused_answers, "answers are refusals, by the model or by the provider's filter"),
             (counts.cut_answers, "answers were cut at the limit of tokens"),
         ):
             if number:

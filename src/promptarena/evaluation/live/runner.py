@@ -104,10 +104,11 @@ def stopped(error: ArenaError, counts: RunCounts) -> RunStoppedError:
         error: what stopped it.
         counts: how far it was.
     """
-    missing = max(counts.calls - counts.done, 0)
+    missing = max(counts.calls - counts.done, 0) + counts.failed
+    failed = f", {counts.failed:,} of which failed" if counts.failed else ""
     told = (
         f"{counts.complete:,} of {counts.cases:,} cases are complete; about {missing:,} of {counts.calls:,} "
-        f"calls are missing; ${counts.usd:.4f} were spent in this run."
+        f"calls are missing{failed}; ${counts.usd:.4f} were spent in this run."
     )
     first, *others = error.problems
     more = "With a higher --budget the" if isinstance(error, BudgetSpentError) else "The"

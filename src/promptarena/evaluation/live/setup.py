@@ -22,19 +22,25 @@ class RunCounts:
     cases: int
     """All of them."""
     complete: int = 0
-    """Cases with all of their answers and judgments, failed ones included."""
+    """Cases with all of their answers and judgments; one of which a call failed is not."""
     calls: int = 0
     """All calls, as far as they are known: those of judges are reckoned from the cases until now."""
     done: int = 0
+    """Calls that are over, failed ones included."""
     failed_answers: int = 0
     failed_judgments: int = 0
     empty_answers: int = 0
     refused_answers: int = 0
-    """Stopped by the provider's content filter."""
+    """By the model, as far as its provider says so, or stopped by the provider's content filter."""
     cut_answers: int = 0
     """Ended at the limit of tokens."""
     usd: float = 0.0
     """Spent in this run."""
+
+    @property
+    def failed(self) -> int:
+        """Calls that got no answer after all attempts."""
+        return self.failed_answers + self.failed_judgments
 
 
 class RunWatch(Protocol):
