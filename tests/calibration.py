@@ -169,7 +169,8 @@ def _line(row: Row) -> str:
 
 
 def _write(rows: list[Row], record: Path, page: Path) -> None:
-    ordered = sorted(rows, key=_order)
+    # A merge that keeps the lines of both sides keeps what both have twice.
+    ordered = sorted(dict.fromkeys(rows), key=_order)
     lines = "".join(json.dumps(asdict(row), ensure_ascii=False) + "\n" for row in ordered)
     for path, text in ((record, lines), (page, render(ordered))):
         aside = path.with_name(f".{path.name}.{os.getpid()}")

@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from tests.calibration import PAGE, RECORD, Bound, Calibration, exists, merge, read_record, render
+from tests.calibration import PAGE, RECORD, Bound, Calibration, exists, merge, read_record, render, tidy
 
 _ROW = Calibration("tests/a.py::test_a").record(
     "Boxes", "ten", "coverage", nominal=0.95, observed=0.94, runs=1_000, seed=[3, 4]
@@ -77,6 +77,15 @@ def test_a_test_replaces_its_own_rows_and_no_others(tmp_path: Path) -> None:
     merge("other", [other], *files)
     merge(_ROW.test, [replace(_ROW, observed=0.951)], *files)
     assert read_record(files[0]) == [other, replace(_ROW, observed=0.951)]
+
+
+def test_rows_that_a_merge_left_twice_are_one_again(tmp_path: Path) -> None:
+    files = tmp_path / "record.jsonl", tmp_path / "page.md"
+    row = replace(_ROW, test="tests/docs/test_calibration_page.py::test_every_promise_was_kept")
+    merge(row.test, [row], *files)
+    files[0].write_text(files[0].read_text() * 2)
+    tidy(*files)
+    assert read_record(files[0]) == [row]
 
 
 def test_the_order_is_that_of_the_page_whoever_comes_first(tmp_path: Path) -> None:
