@@ -132,8 +132,8 @@ def exists(test: str) -> bool:
 
 def render(rows: list[Row]) -> str:
     """The page."""
-    missed = sum(row.kept is False for row in rows)
-    parts = [_HEAD.format(figures=len(rows), missed=missed, patience=f"{_PATIENCE:g}")]
+    # No line counts the rows: a merge of two pages, each with rows of its own, would be wrong in it.
+    parts = [_HEAD.format(patience=f"{_PATIENCE:g}")]
     for procedure, own in groupby(sorted(rows, key=_order), lambda row: row.procedure):
         of = list(own)
         files = sorted({row.test.split("::")[0] for row in of})
@@ -147,8 +147,8 @@ _HEAD = """# Calibration
 What every statistical procedure promised, and what seeded simulations of it found. `make calibrate` runs them all and
 writes this page; a run of some tests (`pytest -m slow --calibrate tests/stats/test_harm.py`) replaces their rows alone.
 
-{figures} figures, {missed} missed. *Nominal* is the promise: a figure is to be at most, at least or about that. *Error* is
-the Monte-Carlo standard error of what was observed, from the number of simulations. A promise is *kept* if the figure is
+*Nominal* is the promise: a figure is to be at most, at least or about that; a missed one says so in bold. *Error* is the
+Monte-Carlo standard error of what was observed, from the number of simulations. A promise is *kept* if the figure is
 within {patience} errors of it, and within the slack that is named beside it where a method is asymptotic and the sample small.
 Rows *for comparison* show what a common mistake gives in the same simulation.
 """
