@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import evalica
@@ -15,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.inter_rater import fleiss_kappa as other_fleiss_kappa
+from tests.calibration import Calibration
 
 from promptarena.stats.agreement import (
+    Agreement,
     Level,
     Weights,
     cohen_kappa,
@@ -167,26 +170,23 @@ def test_krippendorffs_worked_example_has_its_published_alphas() -> None:
     assert krippendorff_alpha(ratings, level="interval").value == pytest.approx(0.849, abs=5e-4)
 
 
+def _measure_of(name: str) -> Callable[[np.ndarray], Agreement]:
+    if name == "cohen":
+        return lambda ratings: cohen_kappa(ratings[:, 0], ratings[:, 1])
+    return krippendorff_alpha if name == "krippendorff" else lambda ratings: fleiss_kappa(_counts(ratings))
+
+
 @pytest.mark.parametrize("measure", ["cohen", "fleiss", "krippendorff"])
 def test_intervals_cover_the_agreement_of_all_items(measure: str) -> None:
     rng = np.random.default_rng(8)
-
-    def compute(ratings: np.ndarray) -> tuple[float, float | None, float | None]:
-        if measure == "cohen":
-            found = cohen_kappa(ratings[:, 0], ratings[:, 1])
-        elif measure == "fleiss":
-            found = fleiss_kappa(_counts(ratings))
-        else:
-            found = krippendorff_alpha(ratings)
-        return found.value, found.low, found.high
-
-    truth = compute(_many_raters(np.random.default_rng(9), 20_000, 3))[0]
+    compute = _measure_of(measure)
+    truth = compute(_many_raters(np.random.default_rng(9), 20_000, 3)).value
     runs, covered = 300, 0
     for _ in range(runs):
-        _, low, high = compute(_many_raters(rng, 80, 3))
-        assert low is not None
-        assert high is not None
-        covered += low <= truth <= high
+        found = compute(_many_raters(rng, 80, 3))
+        assert found.low is not None
+        assert found.high is not None
+        covered += found.low <= truth <= found.high
     assert covered / runs > 0.95 - 3 * math.sqrt(0.95 * 0.05 / runs)
 
 
@@ -205,3 +205,29 @@ def test_tables_that_do_not_fit_are_refused() -> None:
         krippendorff_alpha([[1.0, math.nan], [1.0, 2.0]])
     with pytest.raises(ValueError, match="finite"):
         krippendorff_alpha([[1.0, math.inf], [1.0, 2.0]])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("measure", ["cohen", "fleiss", "krippendorff"])
+@pytest.mark.parametrize("items", [40, 80, 300])
+def test_calibration_of_intervals_of_agreement(measure: str, items: int, calibration: Calibration) -> None:
+    rng, runs = np.random.default_rng(28), 2_000
+    compute = _measure_of(measure)
+    truth = compute(_many_raters(np.random.default_rng(9), 100_000, 3)).value
+    covered = 0
+    for _ in range(runs):
+        found = compute(_many_raters(rng, items, 3))
+        assert found.low is not None
+        assert found.high is not None
+        covered += found.low <= truth <= found.high
+    row = calibration.record(
+        "Coefficients of agreement",
+        f"{measure}, {items} items",
+        "coverage",
+        nominal=0.95,
+        observed=covered / runs,
+        runs=runs,
+        seed=28,
+        slack=0.02,
+    )
+    assert row.kept

@@ -257,3 +257,28 @@ def test_calibration_of_anytime_sample_ratio_false_alarms(
             bound="at most",
         )
         assert alarms <= alpha + 2 * error
+
+
+@pytest.mark.slow
+def test_calibration_of_the_sample_ratio_read_once(calibration: Calibration) -> None:
+    rng, runs = np.random.default_rng(35), 200_000
+    rows = []
+    for n in (20, 1_000):
+        tables, often = np.unique(rng.multinomial(n, [0.6, 0.3, 0.1], size=runs), axis=0, return_counts=True)
+        p_values = [sample_ratio_test(table, [0.6, 0.3, 0.1]) for table in tables]
+        for alpha in (0.05, 0.001):
+            alarms = often[[p is not None and p < alpha for p in p_values]].sum() / runs
+            rows.append(
+                calibration.record(
+                    "Sample ratio read once",
+                    f"weights .6, .3, .1, {n:,} units, alpha {alpha:g}",
+                    "false alarms",
+                    nominal=alpha,
+                    observed=float(alarms),
+                    runs=runs,
+                    seed=35,
+                    bound="at most",
+                    slack=alpha if n < 100 else 0.05 * alpha,
+                )
+            )
+    assert all(row.kept for row in rows)

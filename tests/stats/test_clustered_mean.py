@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from tests.calibration import Calibration
 
 from promptarena.stats.clustered_mean import clustered_mean, variance_parts
 from promptarena.stats.effects import critical
@@ -81,3 +82,39 @@ def test_repeats_that_explain_everything_leave_nothing_between_cases() -> None:
     found = variance_parts([[0.0, 2.0], [2.0, 0.0]])
     assert found is not None
     assert found.between == 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("groups", [8, 15, 60])
+def test_calibration_of_clustered_means(groups: int, calibration: Calibration) -> None:
+    rng, runs = np.random.default_rng(32), 10_000
+    clusters = np.repeat(np.arange(groups), 4)
+    covered = by_row = 0
+    for _ in range(runs):
+        values = rng.normal(size=groups)[clusters] + rng.normal(size=len(clusters))
+        found = clustered_mean(values, clusters)
+        covered += abs(found.value) <= critical(0.05, found.df) * math.sqrt(found.variance)
+        plain = clustered_mean(values)
+        by_row += abs(plain.value) <= critical(0.05, plain.df) * math.sqrt(plain.variance)
+    setting = f"{groups} cases of 4 values, ICC .5"
+    row = calibration.record(
+        "Means of values that share a case",
+        setting,
+        "coverage",
+        nominal=0.95,
+        observed=covered / runs,
+        runs=runs,
+        seed=32,
+        slack=0.01,
+    )
+    calibration.record(
+        "Means of values that share a case",
+        setting,
+        "coverage, every value a case",
+        nominal=0.95,
+        observed=by_row / runs,
+        runs=runs,
+        seed=32,
+        bound="beside",
+    )
+    assert row.kept

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tea_tasting as tt
 from statsmodels.stats.proportion import confint_proportions_2indep
+from tests.calibration import Bound, Calibration
 
 from promptarena.stats.effects import (
     Effect,
@@ -219,3 +220,96 @@ def test_no_variance_is_refused_not_taken_for_certainty() -> None:
 def test_a_ratio_over_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="denominators"):
         ratio_estimate(Moments.from_values([[1.0, 0.0], [2.0, 0.0]]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [60, 400])
+def test_calibration_of_relative_intervals_and_percent_margins(n: int, calibration: Calibration) -> None:
+    rng, runs, truth = np.random.default_rng(25), 10_000, 1.3
+    covered = {"Fieller": 0, "plug-in": 0}
+    wrong = {"contrast": 0, "plug-in": 0}
+    for _ in range(runs):
+        control, treatment = rng.exponential(1.0, n), truth * rng.exponential(1.0, n)
+        effect = Effect(
+            mean_estimate(Moments.from_values(control)), mean_estimate(Moments.from_values(treatment))
+        )
+        interval = effect.relative_interval(0.05)
+        assert interval is not None
+        covered["Fieller"] += interval[0] <= truth - 1 <= interval[1]
+        low, high = (end / effect.control.value for end in effect.interval(0.05))
+        covered["plug-in"] += low <= truth - 1 <= high
+        margins = {
+            "contrast": margin_contrast(effect, truth - 1, relative=True, higher_is_better=False),
+            "plug-in": margin_contrast(
+                effect, (truth - 1) * effect.control.value, relative=False, higher_is_better=False
+            ),
+        }
+        for name, margin in margins.items():
+            wrong[name] += margin.p_value() < 0.05
+    setting = f"exponential values, {n} units an arm, treatment 1.3 times control"
+    figures: tuple[tuple[str, float, int, float, Bound], ...] = (
+        ("coverage of Fieller's interval", 0.95, covered["Fieller"], 0.01, "about"),
+        ("coverage, control's mean taken as known", 0.95, covered["plug-in"], 0.0, "beside"),
+        ("type I error at a margin of 30%", 0.05, wrong["contrast"], 0.01, "about"),
+        ("type I error, control's mean taken as known", 0.05, wrong["plug-in"], 0.0, "beside"),
+    )
+    rows = [
+        calibration.record(
+            "Relative effects and percent margins",
+            setting,
+            figure,
+            nominal=nominal,
+            observed=found / runs,
+            runs=runs,
+            seed=25,
+            slack=slack,
+            bound=bound,
+        )
+        for figure, nominal, found, slack, bound in figures
+    ]
+    assert all(row.kept is not False for row in rows)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("units", [50, 500])
+def test_calibration_of_ratios_by_the_delta_method(units: int, calibration: Calibration) -> None:
+    rng, runs, truth = np.random.default_rng(26), 10_000, 2.0
+    ours = by_row = 0
+    for _ in range(runs):
+        arms, rows = [], []
+        for _arm in range(2):
+            sizes = 1 + rng.poisson(4, units)
+            level = truth + rng.normal(0, 0.8, units)
+            sums = sizes * level + rng.normal(0, 1, units) * np.sqrt(sizes)
+            arms.append(ratio_estimate(Moments.from_values(np.column_stack([sums, sizes]))))
+            total, squares = (
+                sizes.sum(),
+                (sizes * (level - sums.sum() / sizes.sum()) ** 2).sum() + sizes.sum(),
+            )
+            rows.append(squares / total / total)
+        effect = Effect(arms[0], arms[1])
+        low, high = effect.interval(0.05)
+        ours += low <= 0 <= high
+        by_row += abs(effect.difference) <= 1.96 * math.sqrt(sum(rows))
+    setting = f"{units} units an arm of 5 rows on average, ICC .4, no difference"
+    row = calibration.record(
+        "Ratios of sums",
+        setting,
+        "coverage",
+        nominal=0.95,
+        observed=ours / runs,
+        runs=runs,
+        seed=26,
+        slack=0.01,
+    )
+    calibration.record(
+        "Ratios of sums",
+        setting,
+        "coverage, every row a unit",
+        nominal=0.95,
+        observed=by_row / runs,
+        runs=runs,
+        seed=26,
+        bound="beside",
+    )
+    assert row.kept

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import scipy.stats
 from statsmodels.stats.multivariate import test_mvmean as hotelling
+from tests.calibration import Calibration
 
 from promptarena.stats.agreement import raw_agreement
 from promptarena.stats.judge_audit import Trust, bias_by_variant, decide_trust, labels_needed
@@ -103,3 +104,45 @@ def test_a_judge_alike_to_all_is_called_biased_as_often_as_declared() -> None:
         found = bias_by_variant(difference[kept], np.zeros(kept.sum()), variant[kept], case[kept])
         rejected += found.p_value is not None and found.p_value < 0.05
     assert abs(rejected / 2_000 - 0.05) < 3 * math.sqrt(0.05 * 0.95 / 2_000) + 0.01
+
+
+@pytest.mark.slow
+def test_calibration_of_a_judges_audit(calibration: Calibration) -> None:
+    rng, runs = np.random.default_rng(30), 10_000
+    rejected = 0
+    for _ in range(runs):
+        difference = rng.integers(-1, 2, (40, 3)) + rng.normal(size=(40, 1))
+        kept = rng.random((40, 3)) < 0.8
+        case, variant = np.indices((40, 3))
+        found = bias_by_variant(difference[kept], np.zeros(kept.sum()), variant[kept], case[kept])
+        rejected += found.p_value is not None and found.p_value < 0.05
+    rows = [
+        calibration.record(
+            "Audits of a judge",
+            "40 cases of three variants, a fifth unlabelled, the judge alike to all",
+            "called biased",
+            nominal=0.05,
+            observed=rejected / runs,
+            runs=runs,
+            seed=30,
+            slack=0.01,
+        )
+    ]
+    for labels in (20, 50, 200):
+        right = rng.binomial(labels, 0.8, runs)
+        lows = {k: proportion([1.0] * k + [0.0] * (labels - k)).low for k in np.unique(right).tolist()}
+        enabled = np.mean([decide_trust(lows[k], 0.8) is Trust.ENABLE for k in right.tolist()])
+        rows.append(
+            calibration.record(
+                "Audits of a judge",
+                f"{labels} labels, true agreement at the threshold of .8",
+                "enabled",
+                nominal=0.025,
+                observed=float(enabled),
+                runs=runs,
+                seed=30,
+                bound="at most",
+                slack=0.005,
+            )
+        )
+    assert all(row.kept for row in rows)

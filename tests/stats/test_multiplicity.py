@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import ndtr
 from statsmodels.stats.multitest import multipletests
+from tests.calibration import Calibration
 
 from promptarena.stats.multiplicity import Method, adjust
 
@@ -50,3 +52,38 @@ def test_error_rates_hold_in_simulation() -> None:
     slack = 2 * np.sqrt(alpha * (1 - alpha) / runs)
     assert family_wise <= alpha + slack
     assert discoveries <= alpha * 0.8 + slack
+
+
+@pytest.mark.slow
+def test_calibration_of_adjusted_p_values(calibration: Calibration) -> None:
+    rng, runs, alpha = np.random.default_rng(12), 20_000, 0.05
+    z = rng.normal(size=(runs, 10)) + np.where(np.arange(10) < 3, 3.0, 0.0)
+    p_values = 2 * ndtr(-np.abs(z))
+    for method, error in (
+        ("holm", "family"),
+        ("bonferroni", "family"),
+        ("benjamini-hochberg", "discoveries"),
+    ):
+        rejected = np.array([adjust(p, method) < alpha for p in p_values])  # type: ignore[arg-type]
+        wrong = rejected[:, 3:].sum(axis=1)
+        shares = wrong > 0 if error == "family" else wrong / np.maximum(rejected.sum(axis=1), 1)
+        row = calibration.record(
+            "Adjusted p-values",
+            f"{method}, three effects of three errors among ten",
+            "familywise error" if error == "family" else "false share of discoveries",
+            nominal=alpha if error == "family" else 0.7 * alpha,
+            observed=float(shares.mean()),
+            runs=runs,
+            seed=12,
+            bound="at most",
+        )
+        calibration.record(
+            "Adjusted p-values",
+            f"{method}, three effects of three errors among ten",
+            "effects found",
+            nominal=None,
+            observed=float(rejected[:, :3].mean()),
+            runs=runs,
+            seed=12,
+        )
+        assert row.kept, method

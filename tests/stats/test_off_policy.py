@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.calibration import Calibration
 
 from promptarena.stats.off_policy import LoggedRounds
 
@@ -243,3 +244,31 @@ def test_what_cannot_be_estimated_is_refused() -> None:
     same = LoggedRounds.of([1, 1], logged=[1, 1], evaluated=[1, 1])
     with pytest.raises(ValueError, match="no spread"):
         same.snips().interval(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [200, 2_000])
+@pytest.mark.parametrize("model_error", [0.0, 1.0])
+def test_calibration_of_off_policy_intervals(n: int, model_error: float, calibration: Calibration) -> None:
+    rng, runs = np.random.default_rng(31), 3_000
+    hits = dict.fromkeys(("ips", "snips", "dr", "sndr", "dm"), 0)
+    for _ in range(runs):
+        log = _simulated(rng, n, model_error, 0.0)
+        for method in hits:
+            low, high = getattr(log, method)().interval(0.05)
+            hits[method] += low <= 2.0 <= high
+    rows = [
+        calibration.record(
+            "Off-policy values",
+            f"{method}, {n:,} rounds, reward model {'wrong' if model_error else 'right'}",
+            "coverage",
+            nominal=0.95,
+            observed=count / runs,
+            runs=runs,
+            seed=31,
+            slack=0.0 if method == "dm" else 0.015,
+            bound="beside" if method == "dm" else "about",
+        )
+        for method, count in hits.items()
+    ]
+    assert all(row.kept is not False for row in rows)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
+from tests.calibration import Calibration
 
 from promptarena.stats.proportions import Proportion, proportion
 
@@ -120,8 +121,16 @@ def test_the_interval_covers_as_declared_over_all_results_of_forty_cases(win: fl
 def test_clustered_intervals_cover_where_unclustered_ones_do_not(
     rate: float, correlation: float, size: int
 ) -> None:
-    rng = np.random.default_rng(20240611)
-    runs, cases = 600, 40
+    runs = 600
+    clustered, plain = _clustered_coverage(np.random.default_rng(20240611), runs, 40, rate, correlation, size)
+    assert clustered > 0.95 - 3 * math.sqrt(0.95 * 0.05 / runs)
+    assert plain < clustered
+
+
+def _clustered_coverage(
+    rng: np.random.Generator, runs: int, cases: int, rate: float, correlation: float, size: int
+) -> tuple[float, float]:
+    """How often the interval holds the truth, with and without regard to cases."""
     concentration = 1 / correlation - 1
     clustered = plain = 0
     names = np.repeat(np.arange(cases), size)
@@ -131,8 +140,7 @@ def test_clustered_intervals_cover_where_unclustered_ones_do_not(
         with_cases, without = proportion(scores, names), proportion(scores)
         clustered += with_cases.low <= rate <= with_cases.high
         plain += without.low <= rate <= without.high
-    assert clustered / runs > 0.95 - 3 * math.sqrt(0.95 * 0.05 / runs)
-    assert plain < clustered
+    return clustered / runs, plain / runs
 
 
 @given(
@@ -151,3 +159,35 @@ def test_a_weight_is_as_many_scores_of_one_cluster(scores: list[tuple[float, int
 def test_what_is_no_weight_is_refused(weights: list[float]) -> None:
     with pytest.raises(ValueError):
         proportion([1.0, 0.0], None, weights)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rate", "correlation", "size"), [(0.5, 0.4, 2), (0.8, 0.6, 4), (0.95, 0.3, 3)])
+@pytest.mark.parametrize("cases", [40, 200])
+def test_calibration_of_clustered_win_rates(
+    rate: float, correlation: float, size: int, cases: int, calibration: Calibration
+) -> None:
+    rng, runs = np.random.default_rng(33), 5_000
+    clustered, plain = _clustered_coverage(rng, runs, cases, rate, correlation, size)
+    setting = f"rate {rate:g}, {cases} cases of {size} verdicts, ICC {correlation:g}"
+    row = calibration.record(
+        "Win rates clustered by case",
+        setting,
+        "coverage",
+        nominal=0.95,
+        observed=clustered,
+        runs=runs,
+        seed=33,
+        slack=0.015,
+    )
+    calibration.record(
+        "Win rates clustered by case",
+        setting,
+        "coverage, every verdict a case",
+        nominal=0.95,
+        observed=plain,
+        runs=runs,
+        seed=33,
+        bound="beside",
+    )
+    assert row.kept

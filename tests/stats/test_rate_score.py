@@ -9,6 +9,7 @@ import pytest
 from scipy.special import xlogy
 from scipy.stats import binom
 from statsmodels.stats.proportion import test_proportions_2indep as score_oracle
+from tests.calibration import Calibration
 
 from promptarena.stats.effects import Effect, rate_estimate
 from promptarena.stats.rate_contrasts import RateCounts, margin_rate_contrast
@@ -152,3 +153,41 @@ def test_the_correction_is_the_expansion_solved() -> None:
     pooled = 26 / 2_000
     third = pooled * (1 - pooled) * (1 - 2 * pooled) * (1 / 200**2 - 1 / 1_800**2)
     assert score.third == pytest.approx(third, rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rate", "n_c", "n_t"), [(0.6, 100, 100), (0.02, 500, 500), (0.005, 2_700, 300), (0.02, 900, 100)]
+)
+def test_calibration_of_score_tests(rate: float, n_c: int, n_t: int, calibration: Calibration) -> None:
+    rng, runs = np.random.default_rng(34), 20_000
+    more_is_better = margin_rate_contrast(0.0, relative=False, higher_is_better=True)
+    score = wald = 0
+    for s_c, s_t in zip(rng.binomial(n_c, rate, runs), rng.binomial(n_t, rate, runs), strict=True):
+        z = rate_score(RateCounts.of(int(s_c), n_c, int(s_t), n_t), more_is_better).even_z
+        score += z is not None and abs(z) > 1.96
+        effect = Effect(rate_estimate(int(s_c), n_c), rate_estimate(int(s_t), n_t))
+        wald += effect.variance > 0 and abs(effect.z) > 1.96
+    setting = f"rate {rate:g}, {n_c:,} units against {n_t:,}"
+    row = calibration.record(
+        "Score tests of rates",
+        setting,
+        "type I error",
+        nominal=0.05,
+        observed=score / runs,
+        runs=runs,
+        seed=34,
+        bound="at most",
+        slack=0.005,
+    )
+    calibration.record(
+        "Score tests of rates",
+        setting,
+        "type I error with the observed variance",
+        nominal=0.05,
+        observed=wald / runs,
+        runs=runs,
+        seed=34,
+        bound="beside",
+    )
+    assert row.kept

@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import chi2
 from statsmodels.stats.meta_analysis import combine_effects
 from statsmodels.stats.oneway import anova_generic
+from tests.calibration import Calibration
 
 from promptarena.stats.effects import Effect, Estimate, margin_contrast, mean_estimate, rate_estimate
 from promptarena.stats.moments import Moments
@@ -288,3 +289,52 @@ def test_interaction_of_rates_is_that_of_effects_where_there_are_many_events() -
     assert (
         rate_interaction([(RateCounts.of(*counts[0]), (1.0,)), (RateCounts.of(0, 9, 0, 9), (1.0,))]) is None
     )
+
+
+@pytest.mark.slow
+def test_calibration_of_interaction_and_of_harm_by_segment(calibration: Calibration) -> None:
+    rng, runs = np.random.default_rng(22), 10_000
+    ours = naive = 0
+    for _ in range(runs):
+        found = interaction(
+            [_means(rng, n, 0.3, sd) for n, sd in ((12, 1), (12, 3), (15, 1), (30, 2), (12, 1)) * 2]
+        )
+        ours += found.p_value < 0.05
+        naive += chi2.sf(found.statistic, 9) < 0.05
+    setting = "ten segments of 12 to 30 units an arm, spreads 1 to 3, the same effect"
+    level = calibration.record(
+        "Segments: interaction",
+        setting,
+        "type I error",
+        nominal=0.05,
+        observed=ours / runs,
+        runs=runs,
+        seed=22,
+    )
+    calibration.record(
+        "Segments: interaction",
+        setting,
+        "type I error of Cochran's Q against chi-square",
+        nominal=0.05,
+        observed=naive / runs,
+        runs=runs,
+        seed=22,
+        bound="beside",
+    )
+    alarms = 0
+    for _ in range(runs):
+        at_margin = {i: _means(rng, 100, -0.2) for i in range(5)}
+        tests = segment_tests(at_margin, dict.fromkeys(at_margin, (0.2, False)), higher_is_better=True)
+        alarms += any((test.harm_p_adjusted or 1.0) < 0.05 for test in tests.values())
+    harm = calibration.record(
+        "Segments: harm, adjusted by Benjamini and Hochberg",
+        "five segments of 100 units an arm, all exactly at their margin",
+        "any segment called harmed",
+        nominal=0.05,
+        observed=alarms / runs,
+        runs=runs,
+        seed=22,
+        bound="at most",
+    )
+    assert level.kept
+    assert harm.kept

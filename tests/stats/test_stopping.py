@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
+from tests.calibration import Calibration
 
 from promptarena.stats.group_sequential import (
     Boundary,
@@ -137,3 +138,52 @@ def test_questions_without_an_answer_are_refused() -> None:
         inflation_factor(boundary, 0.8, 1.0)
     with pytest.raises(ValueError, match="futility"):
         stopping_probabilities(boundary, 0.0, futility_z=(0.0, 2.0))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["obrien-fleming", "pocock"])
+def test_calibration_of_power_stopping_and_expected_size(kind: str, calibration: Calibration) -> None:
+    fractions = equal(5)
+    boundary = spending_boundary(fractions, OBF if kind == "obrien-fleming" else POCOCK, 0.05)
+    drift = drift_for_power(boundary, 0.8)
+    rng, runs = np.random.default_rng(36), 200_000
+    steps = rng.standard_normal((runs, 5)) * math.sqrt(0.2) + drift * 0.2
+    z = steps.cumsum(axis=1) / np.sqrt(fractions)
+    crossed = np.abs(z) >= np.asarray(boundary.critical_z)
+    last = np.where(crossed.any(axis=1), crossed.argmax(axis=1), 4)
+    size = np.asarray(fractions)[last]
+    expected = stopping_probabilities(boundary, drift).expected_information
+    going = ~crossed[:, :2].any(axis=1) & (np.abs(z[:, 1] - 1.5) < 0.05)
+    rows = [
+        calibration.record(
+            "Power, stopping and expected size",
+            f"{kind}, five looks, drift for a power of .8",
+            figure,
+            nominal=nominal,
+            observed=float(observed),
+            runs=sample,
+            seed=36,
+            error=error,
+            slack=slack,
+        )
+        for figure, nominal, observed, sample, error, slack in (
+            ("power", 0.8, (crossed.any(axis=1) & (z[np.arange(runs), last] > 0)).mean(), runs, None, 0.0),
+            (
+                "share of the largest size, on average",
+                expected,
+                size.mean(),
+                runs,
+                size.std() / math.sqrt(runs),
+                0.0,
+            ),
+            (
+                "conditional power at look 2 with z 1.5",
+                conditional_power(boundary, 1, 1.5, drift),
+                (crossed[going, 2:].any(axis=1)).mean(),
+                int(going.sum()),
+                None,
+                0.005,
+            ),
+        )
+    ]
+    assert all(row.kept for row in rows)
