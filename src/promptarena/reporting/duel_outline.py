@@ -177,12 +177,9 @@ def _pair_row(pair: PairReadout) -> tuple[Cell, ...]:
 def _judge(judge: JudgeReadout | None) -> Section | None:
     if judge is None:
         return None
+    again = f" and {count(judge.repeated)} repeat another" if judge.repeated else ""
     facts = [
-        (
-            "Verdicts",
-            f"{count(judge.verdicts)}, of which {count(judge.unscored)} could not be read and"
-            f" {count(judge.repeated)} repeat another",
-        )
+        ("Verdicts", f"{count(judge.verdicts)}, of which {count(judge.unscored)} could not be read{again}")
     ]
     if judge.both_orders == 0:
         facts.append(("Order", "no case was judged in both orders, so position bias is unmeasured"))

@@ -176,7 +176,7 @@ def test_every_call_is_in_the_log_once_however_often_it_is_run(tmp_path: Path) -
     with provider(sensible) as server:
         run(path, server)
         again = run(path, server)
-    assert any("18 known from before" in note for note in again.notes)
+    assert any("18 known already" in note for note in again.notes)
     assert len(server.asked) == 18
     events = events_in(tmp_path / ".arena")
     generations = [event for event in events if isinstance(event, Generation)]

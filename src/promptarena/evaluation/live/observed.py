@@ -28,7 +28,7 @@ from promptarena.evaluation.live.case_run import CaseRun, RunPlan, compared
 from promptarena.evaluation.live.recorded_texts import RecordedTexts
 from promptarena.evaluation.live.run_events import RunIdentity
 from promptarena.evaluation.live.run_folder import RunFolder
-from promptarena.evaluation.live.runner import run_cases, stopped
+from promptarena.evaluation.live.runner import Interrupts, interrupts, run_cases, stopped
 from promptarena.evaluation.live.setup import LiveSetup, RunCounts
 from promptarena.evaluation.output_rows import first_outputs
 from promptarena.evaluation.scores import AxisScores
@@ -163,10 +163,11 @@ class _Observation:
                 texts=texts,
             )
             measures = prepare_similarities(duel, self._embedder)
-            if conditions is None:
-                await self._work_on(self._dataset.cases(), work)
-            else:
-                await self._until_decided(work, conditions, measures)
+            with interrupts(setup.interruptible) as pressed:
+                if conditions is None:
+                    await self._work_on(self._dataset.cases(), work, pressed)
+                else:
+                    await self._until_decided(work, conditions, measures, pressed)
             run_folder.close()
             observed = await self._observed(run_folder, measures)
         except ArenaError as error:
@@ -184,13 +185,13 @@ class _Observation:
         self._refuse_nothing()
         return observed
 
-    async def _work_on(self, cases: Iterable[Case], work: CaseRun) -> None:
+    async def _work_on(self, cases: Iterable[Case], work: CaseRun, pressed: Interrupts) -> None:
         await run_cases(
             cases,
             work.run,
             self._setup.client,
             at_once=_CASES_A_CALL * self._setup.concurrency,
-            interruptible=self._setup.interruptible,
+            pressed=pressed,
         )
 
     async def _until_decided(
@@ -198,16 +199,19 @@ class _Observation:
         work: CaseRun,
         conditions: Callable[[Observed], Sequence[Condition]],
         measures: Sequence[PreparedSimilarity],
+        pressed: Interrupts,
     ) -> None:
         """Batches of cases in their drawn order, with a look after each."""
         stop, cases = EarlyStop(self._duel, frame_of(self._dataset)), list(self._dataset.cases())
         self._taken = np.zeros(len(cases), dtype=np.bool_)
         at_least = max(self._setup.concurrency // _CALLS_A_CASE, _SMALLEST_BATCH)
         while batch := stop.next_cases(at_least):
-            await self._work_on([cases[number] for number in batch], work)
+            await self._work_on([cases[number] for number in batch], work, pressed)
             self._taken[batch] = True
             work.folder.flush()
             stop.look(conditions(await self._observed(work.folder, measures)), self._taken)
+            if not stop.decided:
+                pressed.raise_if_pressed()
 
     async def _observed(self, folder: RunFolder, measures: Sequence[PreparedSimilarity]) -> Observed:
         similarity = await score_outputs(measures, self._sources(folder), self._folder, self._dataset)
@@ -282,7 +286,7 @@ class _Observation:
 
     def _notes(self) -> Iterator[str]:
         counts, calls = self._counts, self._setup.client.counts
-        known = f", {calls.cached:,} known from before" if calls.cached else ""
+        known = f", {calls.cached:,} known already" if calls.cached else ""
         yield (
             f"run {self._plan.identity.run_id}: {counts.done:,} calls{known}, ${counts.usd:.4f} spent; its "
             f"answers and judgments are in {self._setup.runs / self._plan.identity.run_id}"

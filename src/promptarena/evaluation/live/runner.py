@@ -11,16 +11,73 @@ import asyncio
 import contextlib
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from promptarena.errors import ArenaError, BudgetSpentError, Problem, RunStoppedError
 from promptarena.evaluation.cases import Case
 from promptarena.evaluation.live.setup import RunCounts
 from promptarena.llm.provider_client import ProviderClient
 
-__all__ = ["run_cases", "stopped"]
+__all__ = ["Interrupts", "interrupts", "run_cases", "stopped"]
 
 _INTERRUPTED = "Stopped by Ctrl-C."
+
+
+class Interrupts:
+    """Ctrl-C during a run: the first stops it as described, a second one gives up calls under way too."""
+
+    def __init__(self) -> None:
+        self._times = 0
+        self._stop: Callable[[], None] = _nothing
+        self._under_way: set[asyncio.Task[object]] = set()
+
+    def press(self) -> None:
+        """What a signal does."""
+        self._times += 1
+        if self._times == 1:
+            self._stop()
+        else:
+            for task in self._under_way:
+                task.cancel()
+
+    def raise_if_pressed(self) -> None:
+        """For moments at which no call is under way.
+
+        Raises:
+            RunStoppedError: somebody pressed Ctrl-C.
+        """
+        if self._times:
+            raise RunStoppedError(_INTERRUPTED)
+
+    @contextlib.contextmanager
+    def during(self, stop: Callable[[], None], under_way: set[asyncio.Task[object]]) -> Iterator[None]:
+        """While these calls are made; stops at once where Ctrl-C came before."""
+        self._stop, self._under_way = stop, under_way
+        if self._times:
+            stop()
+        try:
+            yield
+        finally:
+            self._stop, self._under_way = _nothing, set()
+
+
+def _nothing() -> None:
+    """No calls are made now: `raise_if_pressed` tells of it afterwards."""
+
+
+@contextlib.contextmanager
+def interrupts(wanted: bool) -> Iterator[Interrupts]:
+    """Take Ctrl-C as the end of a run, where that is wanted and this is the main thread."""
+    found = Interrupts()
+    if not wanted or threading.current_thread() is not threading.main_thread():
+        yield found
+        return
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, found.press)
+    try:
+        yield found
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 async def run_cases(
@@ -29,7 +86,7 @@ async def run_cases(
     client: ProviderClient,
     *,
     at_once: int,
-    interruptible: bool,
+    pressed: Interrupts,
 ) -> None:
     """Work on cases in their order.
 
@@ -38,7 +95,7 @@ async def run_cases(
         work: done for each.
         client: halted where the run has to stop.
         at_once: cases that are worked on, at most.
-        interruptible: whether Ctrl-C stops the run as described; a second one at once.
+        pressed: Ctrl-C, of the whole run.
 
     Raises:
         ArenaError: what stopped the run.
@@ -57,7 +114,7 @@ async def run_cases(
         if not task.cancelled() and (error := task.exception()) is not None:
             fail(error)
 
-    async with _interrupts(lambda: fail(RunStoppedError(_INTERRUPTED)), under_way, interruptible):
+    with pressed.during(lambda: fail(RunStoppedError(_INTERRUPTED)), under_way):
         for case in cases:
             await room.acquire()
             if failure:
@@ -69,32 +126,6 @@ async def run_cases(
             await asyncio.wait(list(under_way))
     if failure:
         raise failure[0]
-
-
-@contextlib.asynccontextmanager
-async def _interrupts(
-    interrupt: Callable[[], None], under_way: set[asyncio.Task[object]], wanted: bool
-) -> AsyncIterator[None]:
-    """Ctrl-C interrupts; once more, and calls under way are given up too."""
-    if not wanted or threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop, times = asyncio.get_running_loop(), 0
-
-    def pressed() -> None:
-        nonlocal times
-        times += 1
-        if times == 1:
-            interrupt()
-        else:
-            for task in under_way:
-                task.cancel()
-
-    loop.add_signal_handler(signal.SIGINT, pressed)
-    try:
-        yield
-    finally:
-        loop.remove_signal_handler(signal.SIGINT)
 
 
 def stopped(error: ArenaError, counts: RunCounts) -> RunStoppedError:
