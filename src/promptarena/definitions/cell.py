@@ -18,6 +18,8 @@ def as_text(value: Any) -> Any:
     ('1', '1', '1', 'true')
     """
     match value:
+        case str():  # first, as most cells are text
+            return value.strip()
         case bool():
             return "true" if value else "false"
         case int():
@@ -26,8 +28,6 @@ def as_text(value: Any) -> Any:
             return str(int(value))
         case float():
             return repr(value)
-        case str():
-            return value.strip()
         case _:
             return value
 

@@ -40,7 +40,11 @@ def canonical_json(value: Any) -> str:
     Raises:
         ValueError: a number is not finite, or a type has no canonical form.
     """
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(_plain(value))
+
+
+_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+"""One for all values: `json.dumps` would make one for each."""
 
 
 def _plain(value: Any) -> Any:

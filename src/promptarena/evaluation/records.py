@@ -105,7 +105,7 @@ def _json_lines(path: Path, problems: DataProblems) -> Iterator[Record]:
         if not text.strip():
             continue
         try:
-            value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_repeated_keys)
+            value = _DECODER.decode(text)
         except json.JSONDecodeError as error:
             problems.add(path, f"This is not JSON: {error.msg}.", line=number, column=error.colno)
         except (ValueError, RecursionError) as error:
@@ -129,6 +129,10 @@ def _no_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"the key {twice!r} is written twice")
     return result
+
+
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_repeated_keys)
+"""One for all lines: `json.loads` would make one for each."""
 
 
 def _csv(path: Path, problems: DataProblems) -> Iterator[Record]:
