@@ -96,6 +96,10 @@ def test_the_duels_of_prd_give_the_published_figures(tmp_path: Path, shared_data
         "gpt35": 881.77,
         "bard": 809.46,
     }
+    elos = [each.elo for each in found.ranking.variants]
+    assert sum(elos) == pytest.approx(5_000)
+    assert elos[0] == max(elos)
+    assert elos[-1] == min(elos)
     assert len(found.pairs) == 10
     for pair in found.pairs:
         assert (pair.both_orders, pair.missing, pair.unscored) == (80, 0, 0)

@@ -143,6 +143,7 @@ def ranked() -> DuelReadout:
                     rating=rating,
                     interval=(rating - 45, rating + 45),
                     average_win_rate=average,
+                    elo=1000 + (rating - 1000) / 4,
                     comparisons=320,
                 )
                 for name, rating, average in ranks

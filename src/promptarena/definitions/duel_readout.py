@@ -274,6 +274,8 @@ class RankedVariant:
     interval: Interval
     average_win_rate: float
     """Mean over opponents of the share won against each, ties half."""
+    elo: float
+    """After all verdicts in the order of their cases; it depends on that order and has no error."""
     comparisons: int
     """Verdicts it took part in."""
 

@@ -11,7 +11,7 @@ from promptarena.definitions.duel_readout import RankedVariant, Ranking
 from promptarena.definitions.gate_rule import ConflictRule
 from promptarena.evaluation.case_frame import CaseFrame
 from promptarena.evaluation.pairs import JudgedPair
-from promptarena.stats.ratings import average_win_rates, bradley_terry, comparable_groups, win_matrix
+from promptarena.stats.ratings import average_win_rates, bradley_terry, comparable_groups, elo, win_matrix
 
 __all__ = ["rank"]
 
@@ -47,6 +47,8 @@ def rank(
     fit = bradley_terry(one, other, score, len(names), clusters)
     ratings, intervals = fit.ratings(), fit.intervals(confidence)
     averages = average_win_rates(wins)
+    in_turn = np.argsort(case, kind="stable")  # no pair of variants plays all of its cases before another
+    elos = elo(one[in_turn], other[in_turn], score[in_turn], len(names))
     counts = np.bincount(np.concatenate([one, other]), minlength=len(names))
     ranked = (
         RankedVariant(
@@ -54,6 +56,7 @@ def rank(
             rating=float(ratings[number]),
             interval=(float(intervals[number, 0]), float(intervals[number, 1])),
             average_win_rate=float(averages[number]),
+            elo=float(elos[number]),
             comparisons=int(counts[number]),
         )
         for number, name in enumerate(names)

@@ -224,6 +224,7 @@ def _ranking(duel: DuelReadout) -> Section | None:
         Column("Variant"),
         Column("Rating", numeric=True),
         Column("Average win rate", numeric=True),
+        Column("Elo", numeric=True),
         Column("Verdicts", numeric=True),
     )
     rows = tuple(
@@ -231,11 +232,17 @@ def _ranking(duel: DuelReadout) -> Section | None:
             (each.variant,),
             (number(each.rating, 2), f"[{number(each.interval[0], 0)}, {number(each.interval[1], 0)}]"),
             (percent(each.average_win_rate),),
+            (number(each.elo, 0),),
             (count(each.comparisons),),
         )
         for each in ranking.variants
     )
-    notes = (f"{ranking.method}. The mean variant has 1000; 400 more is ten to one against it.",)
+    notes = (
+        f"{ranking.method}. The mean variant has 1000; 400 more is ten to one against it.",
+        "Elo goes through the verdicts one by one and moves each variant by at most 4: it depends on the"
+        " order of the cases and knows no error. It is told for comparison with other tables; the rating"
+        " decides.",
+    )
     return Section(key="ranking", title="Ranking", table=Table(columns, rows), notes=notes)
 
 

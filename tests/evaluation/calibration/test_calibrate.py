@@ -12,6 +12,7 @@ from promptarena.definitions.calibration_readout import AuditedTask, Calibration
 from promptarena.errors import DataError, NotEnoughDataError, UsageError
 from promptarena.evaluation.calibration.calibrate import calibrate
 from promptarena.evaluation.calibration.policy import Policy
+from promptarena.stats.agreement import fleiss_kappa, krippendorff_alpha
 
 
 def scores(
@@ -109,6 +110,38 @@ def test_several_raters_are_one_mean_and_their_own_agreement_is_shown(tmp_path: 
     people_measure = {measure.name: measure for measure in task.others}
     assert people_measure["people"].value == pytest.approx(0.9)
     assert (people_measure["alpha"].value or 0) > 0.9
+
+
+@pytest.mark.parametrize("all_vote", [True, False])
+def test_people_who_vote_agree_beyond_chance_by_fleiss_or_where_votes_are_missing_by_krippendorff(
+    tmp_path: Path, all_vote: bool
+) -> None:
+    rng = np.random.default_rng(4)
+    better = rng.random(60) < 0.5
+    judge = write(
+        tmp_path / "judge.csv",
+        VERDICTS,
+        [(str(i), "control", "treatment", "control" if better[i] else "treatment") for i in range(60)],
+    )
+    votes = [
+        (str(i), "control", "treatment", "control" if better[i] ^ (rng.random() < 0.2) else "treatment", name)
+        for i in range(60)
+        for name in ("ana", "ben", "cleo")
+        if all_vote or i % 3 or name != "cleo"
+    ]
+    labels = write(tmp_path / "labels.csv", (*VERDICTS, "rater"), votes)
+    others = {measure.name: measure for measure in only(calibrate("vote", judge, labels, Policy())).others}
+    found = others["people kappa" if all_vote else "people alpha"]
+    said = [
+        [0.0 if vote[3] == "treatment" else 1.0 for vote in votes if vote[0] == str(i)] for i in range(60)
+    ]
+    if all_vote:
+        direct = fleiss_kappa([[votes.count(1.0), votes.count(0.0)] for votes in said])
+    else:
+        direct = krippendorff_alpha([[*votes, np.nan][:3] for votes in said])
+    assert found.value == pytest.approx(direct.value)
+    assert found.interval == pytest.approx((direct.low, direct.high))
+    assert "beyond chance" in found.text
 
 
 def test_verdicts_of_a_judge_that_always_says_first_agree_with_nobody(tmp_path: Path) -> None:

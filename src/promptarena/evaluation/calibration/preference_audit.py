@@ -22,7 +22,7 @@ from promptarena.definitions.calibration_readout import (
 from promptarena.evaluation.calibration.policy import Policy, judged_by, share_measure
 from promptarena.evaluation.calibration.powered import powered_value
 from promptarena.evaluation.calibration.ratings import PREFERENCE, Rating
-from promptarena.stats.agreement import cohen_kappa
+from promptarena.stats.agreement import Agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha
 from promptarena.stats.judge_audit import BiasByVariant, bias_by_variant
 from promptarena.stats.proportions import proportion
 
@@ -99,7 +99,7 @@ def audit_preference(judge: Sequence[Rating], people: Sequence[Rating], policy: 
         reasons=reasons,
         threshold=policy.threshold,
         agreement=agreement,
-        others=tuple(_others(votes)),
+        others=tuple(_others(votes, policy)),
         swaps=_swaps(both, judged, human, policy),
         confusion=_confusion([(human[pair], judged[pair].outcome) for pair in both]),
         bias=() if bias is None else tuple(_biases(bias)),
@@ -168,10 +168,30 @@ def _swaps(
     )
 
 
-def _others(votes: Mapping[Pair, Sequence[float]]) -> Iterator[Measure]:
+def _others(votes: Mapping[Pair, Sequence[float]], policy: Policy) -> Iterator[Measure]:
     pairs = [(one == other, pair) for pair, said in votes.items() for one, other in combinations(said, 2)]
-    if pairs:
-        yield _share("people", pairs, "share of pairs of people who say the same of the same two answers")
+    if not pairs:
+        return
+    yield _share("people", pairs, "share of pairs of people who say the same of the same two answers")
+    several = {pair: said for pair, said in votes.items() if len(said) >= 2}
+    if len(several) < 2 or len({vote for said in several.values() for vote in said}) < 2:
+        return
+    alone = len({case for case, _, _ in several}) == len(several)  # else pairs of one case are no sample
+    name, found, text = _beyond_chance(list(several.values()), policy)
+    interval = (found.low, found.high) if alone and found.low is not None and found.high is not None else None
+    yield Measure(name=name, value=found.value, interval=interval, items=found.items, text=text)
+
+
+def _beyond_chance(votes: Sequence[Sequence[float]], policy: Policy) -> tuple[str, Agreement, str]:
+    """Agreement of people beyond chance: Fleiss' where as many voted on each pair, else Krippendorff's."""
+    most = max(map(len, votes))
+    if min(map(len, votes)) == most:
+        counts = [[list(said).count(word) for word in _WORDS] for said in votes]
+        text = "Fleiss' kappa of the people: their agreement beyond chance"
+        return "people kappa", fleiss_kappa(counts, confidence=policy.confidence), text
+    table = np.array([[*said, *[np.nan] * (most - len(said))] for said in votes])
+    text = "Krippendorff's alpha of the people: their agreement beyond chance, with votes missing"
+    return "people alpha", krippendorff_alpha(table, confidence=policy.confidence), text
 
 
 def _bias(
