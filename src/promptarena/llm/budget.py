@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from promptarena.errors import BudgetSpentError, UsageError
-from promptarena.llm.pricing import PriceTable, cost_of
+from promptarena.llm.pricing import Price, PriceTable, cost_of
 
 __all__ = ["Budget", "Reserved"]
 
@@ -56,6 +56,15 @@ class Budget:
         """Calls that money is set aside for; a sum of floats never comes back to 0 exactly."""
         self._longest: dict[str, int] = {}
         self._changed = asyncio.Event()
+
+    def check(self, model: str) -> None:
+        """See whether costs of a model can be foreseen, where there is a limit.
+
+        Raises:
+            UsageError: there is one, and no price for the model.
+        """
+        if self.usd is not None:
+            self._price(model)
 
     async def reserve(self, request: Mapping[str, Any]) -> Reserved:
         """Set the cost of a call aside, waiting for calls under way if need be.
@@ -103,15 +112,19 @@ class Budget:
             self._changed.set()
 
     def _foreseen(self, model: str, request: Mapping[str, Any]) -> float:
-        price = self._prices.of(model)
-        if price is None:
-            raise UsageError(
-                f"No price is known of the model {model!r}, so a budget cannot be kept.",
-                hint="Put one into prices.yaml beside arena.yaml, or leave --budget out.",
-            )
+        price = self._price(model)
         limit = request.get("max_tokens") or request.get("max_completion_tokens")
         if not isinstance(limit, int):
             seen = self._longest.get(model)
             limit = _FIRST_OUTPUT if seen is None else max(int(seen * _LONGER), 64)
         size = len(json.dumps(dict(request), ensure_ascii=False).encode(errors="replace"))
         return cost_of(price, int(size / _BYTES_A_TOKEN) + 1, limit)
+
+    def _price(self, model: str) -> Price:
+        price = self._prices.of(model)
+        if price is None:
+            raise UsageError(
+                f"No price is known of the model {model!r}, so a budget cannot be kept.",
+                hint="Put one into prices.yaml beside arena.yaml, or leave --budget out.",
+            )
+        return price

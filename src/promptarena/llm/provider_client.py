@@ -153,13 +153,14 @@ class ProviderClient:
         for line in self._lines.values():
             line.limiter.end()
 
-    def check(self, provider: str) -> None:
+    def check(self, provider: str, model: str | None) -> None:
         """See whether a provider can be used as it is declared, without asking it anything.
 
         Raises:
-            UsageError, DefinitionError, DataError: it cannot.
+            UsageError, DefinitionError, DataError: it cannot, or there is a budget and no price of the model.
         """
-        self._line(provider)
+        if self._line(provider).charged:
+            self.budget.check(model or "")
 
     async def close(self) -> None:
         """Give back all connections."""

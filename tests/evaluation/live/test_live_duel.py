@@ -352,6 +352,14 @@ def test_a_budget_stops_the_run_says_what_is_missing_and_a_higher_one_goes_on(tm
     assert found.cases == 40
 
 
+def test_a_judge_without_a_price_is_told_before_a_budget_pays_for_answers(tmp_path: Path) -> None:
+    path = write(tmp_path, duel=DUEL + JUDGE.replace("gpt-4o", "own-judge"))
+    with provider(sensible) as server:
+        with pytest.raises(UsageError, match=r"No price is known of the model 'own-judge'"):
+            run(path, server, budget=1.0)
+        assert server.asked == []
+
+
 def test_progress_is_told(tmp_path: Path) -> None:
     seen: list[tuple[int, int, int]] = []
 

@@ -149,8 +149,8 @@ class _Observation:
         run_folder = RunFolder(setup.runs / plan.identity.run_id)
         try:
             # What cannot be called at all is told before anything is paid.
-            for provider in self._providers():
-                client.check(provider)
+            for provider, model in self._asked():
+                client.check(provider, model)
             self._keep_judge()
             if plan.judge is not None and plan.recorded:
                 texts = self._recorded_texts(run_folder.root)
@@ -239,13 +239,16 @@ class _Observation:
         }
         return on_file | self._answers(folder)
 
-    def _providers(self) -> list[str]:
-        names = [str(settings.provider) for settings in self._plan.live.values()]
+    def _asked(self) -> list[tuple[str, str | None]]:
+        """Providers and their models, each once."""
+        asked = [(str(settings.provider), settings.model) for settings in self._plan.live.values()]
         rules = [similarity.rule for similarity in self._duel.similarity]
-        names += [rule.provider for rule in rules if isinstance(rule, EmbeddingRule) and rule.provider]
+        asked += [
+            (each.provider, each.model) for each in rules if isinstance(each, EmbeddingRule) and each.provider
+        ]
         if self._duel.live_judge is not None:
-            names += [str(member.provider) for member in self._duel.live_judge.members]
-        return list(dict.fromkeys(names))
+            asked += [(str(member.provider), member.model) for member in self._duel.live_judge.members]
+        return list(dict.fromkeys(asked))
 
     def _recorded_texts(self, folder: Path) -> RecordedTexts:
         texts, problems = RecordedTexts(folder / "recorded.db"), DataProblems()
