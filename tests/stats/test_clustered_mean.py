@@ -61,6 +61,21 @@ def test_intervals_of_paired_differences_cover_with_few_clusters() -> None:
     assert covered / runs == pytest.approx(0.95, abs=4 * math.sqrt(0.95 * 0.05 / runs))
 
 
+def test_a_bootstrap_over_rows_that_share_a_case_is_too_sure_of_itself() -> None:
+    rng = np.random.default_rng(9)
+    runs, draws, ours, bootstrapped = 400, 400, 0, 0
+    clusters = np.repeat(np.arange(40), 5)
+    for _ in range(runs):
+        values = rng.normal(size=40)[clusters] + rng.normal(size=200)
+        found = clustered_mean(values, clusters)
+        ours += abs(found.value) <= critical(0.05, found.df) * math.sqrt(found.variance)
+        means = values[rng.integers(0, 200, (draws, 200))].mean(axis=1)
+        low, high = np.quantile(means, [0.025, 0.975])
+        bootstrapped += low <= 0 <= high
+    assert ours / runs == pytest.approx(0.95, abs=3 * math.sqrt(0.95 * 0.05 / runs))
+    assert bootstrapped / runs < 0.8
+
+
 def test_variance_is_split_between_cases_and_repeats() -> None:
     rng = np.random.default_rng(7)
     cases = rng.normal(0, 2.0, 4000)
