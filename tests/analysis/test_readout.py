@@ -18,6 +18,7 @@ from promptarena.definitions.quantities import Margin
 from promptarena.definitions.readout import Comparison, Readout, Status
 from promptarena.errors import UsageError
 from promptarena.reporting.readout_outline import outline_readout
+from promptarena.stats.multiplicity import adjust
 
 FOUR_LOOKS = {"looks": (0.25, 0.5, 0.75, 1.0)}
 
@@ -547,3 +548,26 @@ def test_intervals_of_few_events_hold_between_looks_and_at_them() -> None:
     repeated = seen["repeated"]
     assert repeated[0] is not None
     assert repeated[0] < 0  # z is 2.7, far from the boundary of an early look
+
+
+@pytest.mark.parametrize("method", ["benjamini-hochberg", "holm", "bonferroni"])
+def test_secondaries_are_adjusted_as_the_design_says_and_the_primary_by_holm(method: str) -> None:
+    rng = np.random.default_rng(41)
+    names = ("value", "x", "y", "z")
+    shifts = {"control": (0.0, 0.0, 0.0, 0.0), "a": (0.1, 0.2, 0.1, 0.0), "b": (0.0, 0.15, 0.0, 0.05)}
+    made = cube(
+        {(v,): {n: rng.normal(s, 1, 400) for n, s in zip(names, at, strict=True)} for v, at in shifts.items()}
+    )
+    declared = plan(
+        *(metric(name) for name in names),
+        variants=tuple(shifts),
+        weights=dict.fromkeys(shifts, 1 / 3),
+        design={"adjust": method},
+    )
+    readout = build_readout(made, counts_of(made), declared, source="")
+    told = {"benjamini-hochberg": "Benjamini-Hochberg", "holm": "Holm", "bonferroni": "Bonferroni"}[method]
+    assert f"secondary and other metrics: {told} over metrics and treatments" in readout.adjustment
+    rest = [c for n in names[1:] for c in readout.metrics[n].comparisons.values()]
+    assert [c.p_adjusted for c in rest] == pytest.approx(adjust([c.p_value or 0 for c in rest], method))  # type: ignore[arg-type]
+    first = list(readout.metrics["value"].comparisons.values())
+    assert [c.p_adjusted for c in first] == pytest.approx(adjust([c.p_value or 0 for c in first], "holm"))

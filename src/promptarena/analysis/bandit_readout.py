@@ -10,7 +10,7 @@ from promptarena.analysis.adaptive_effects import AdaptiveEffects, NotKnown
 from promptarena.analysis.arrivals import Arrivals, EpochWeights
 from promptarena.analysis.bandit_conclusion import BanditConclusion, conclude_bandit
 from promptarena.analysis.beliefs import chances_of_best
-from promptarena.analysis.comparisons import with_adjusted
+from promptarena.analysis.comparisons import families, with_families
 from promptarena.analysis.conclusion import treatments_of
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.readout import metric_readout
@@ -30,10 +30,6 @@ from promptarena.stats.moments import Moments
 
 __all__ = ["build_bandit_readout"]
 
-_ADJUSTMENT: Final = (
-    "all p-values are always-valid; primary: Holm over treatments; secondary and other metrics:"
-    " Benjamini-Hochberg over metrics and treatments; guardrails: not adjusted, since all of them must pass"
-)
 _WEIGHTED: Final = "propensity-weighted difference within epochs; always-valid interval"
 _STRATIFIED: Final = "difference within epochs, weighted by their units; always-valid interval"
 _DESCRIPTIVE: Final = (
@@ -90,7 +86,7 @@ def build_bandit_readout(
         },
         days=(cube.days[-1] - cube.days[0]).days + 1 if cube.days else 0,
         adaptive=_adaptive(plan, plan.bandit, effects, arrivals, allocated or arrivals.weights),
-        adjustment=_ADJUSTMENT,
+        adjustment=f"all p-values are always-valid; {families(plan)}",
         notes=(*notes, _DESCRIPTIVE, *_left_out(cube, concluded)),
     )
 
@@ -103,11 +99,7 @@ def _comparisons(
         for metric in plan.metrics
         for treatment in treatments
     }
-    primary = plan.primary.metric
-    guarded = {guardrail.metric for guardrail in plan.guardrails}
-    rest = [key for key in found if key[0] != primary and key[0] not in guarded]
-    found = with_adjusted(found, rest, "benjamini-hochberg")
-    return with_adjusted(found, [(primary, treatment) for treatment in treatments], "holm")
+    return with_families(plan, found, treatments)
 
 
 def _comparison(effects: AdaptiveEffects, metric: Metric, treatment: str, alpha: float) -> Comparison:

@@ -10,12 +10,13 @@ from scipy.special import ndtr
 
 from promptarena.analysis.estimates import ArmPair
 from promptarena.analysis.hypotheses import good_z
+from promptarena.definitions.analysis_plan import Adjustment, AnalysisPlan
 from promptarena.definitions.metric import Metric, MetricKind
 from promptarena.definitions.readout import Comparison
 from promptarena.stats.effects import Effect, Estimate, newcombe_interval
 from promptarena.stats.multiplicity import Method, adjust
 
-__all__ = ["compare", "few_events_interval", "with_adjusted"]
+__all__ = ["compare", "families", "few_events_interval", "with_families"]
 
 _FEW_EVENTS: Final = 10
 """Below this many events or non-events in an arm the normal interval of a rate misses its coverage."""
@@ -26,6 +27,11 @@ _METHODS: Final = {
     MetricKind.QUANTILE: "difference of quantiles, Woodruff's error with units as clusters, Welch's t",
 }
 _MEANS: Final = "difference of unit means, Welch's t"
+_ADJUSTMENTS: Final[dict[Adjustment, tuple[Method, str]]] = {
+    Adjustment.BENJAMINI_HOCHBERG: ("benjamini-hochberg", "Benjamini-Hochberg"),
+    Adjustment.HOLM: ("holm", "Holm"),
+    Adjustment.BONFERRONI: ("bonferroni", "Bonferroni"),
+}
 
 
 def compare(pair: ArmPair, metric: Metric, alpha: float) -> Comparison:
@@ -75,7 +81,29 @@ def compare(pair: ArmPair, metric: Metric, alpha: float) -> Comparison:
     )
 
 
-def with_adjusted(
+def with_families(
+    plan: AnalysisPlan, comparisons: Mapping[tuple[str, str], Comparison], treatments: Sequence[str]
+) -> dict[tuple[str, str], Comparison]:
+    """The same comparisons, with p-values adjusted family by family (see `families`)."""
+    primary = plan.primary.metric
+    guarded = {guardrail.metric for guardrail in plan.guardrails}
+    rest = [key for key in comparisons if key[0] != primary and key[0] not in guarded]
+    method, _ = _ADJUSTMENTS[plan.design.adjust or Adjustment.BENJAMINI_HOCHBERG]
+    return _with_adjusted(
+        _with_adjusted(comparisons, rest, method), [(primary, treatment) for treatment in treatments], "holm"
+    )
+
+
+def families(plan: AnalysisPlan) -> str:
+    """Which p-values are adjusted together, and how, in words."""
+    _, method = _ADJUSTMENTS[plan.design.adjust or Adjustment.BENJAMINI_HOCHBERG]
+    return (
+        f"primary: Holm over treatments; secondary and other metrics: {method} over metrics and treatments;"
+        " guardrails: not adjusted, since all of them must pass"
+    )
+
+
+def _with_adjusted(
     comparisons: Mapping[tuple[str, str], Comparison], keys: Sequence[tuple[str, str]], method: Method
 ) -> dict[tuple[str, str], Comparison]:
     """The same comparisons, those named by `keys` with p-values adjusted as one family.

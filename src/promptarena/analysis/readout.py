@@ -9,7 +9,7 @@ from datetime import date, datetime
 from promptarena.analysis.arrivals import Arrivals
 from promptarena.analysis.breakdowns import daily_effects, segment_effects, segment_findings
 from promptarena.analysis.burn_in import burn_in_check, burn_in_ends
-from promptarena.analysis.comparisons import compare, with_adjusted
+from promptarena.analysis.comparisons import compare, families, with_families
 from promptarena.analysis.conclusion import Standing, conclude, treatments_of
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import arm_pair
@@ -29,11 +29,6 @@ from promptarena.definitions.readout import (
 )
 
 __all__ = ["build_readout", "metric_readout"]
-
-_ADJUSTMENT = (
-    "primary: Holm over treatments; secondary and other metrics: Benjamini-Hochberg over metrics and"
-    " treatments; guardrails: not adjusted, since all of them must pass"
-)
 
 
 def build_readout(
@@ -96,7 +91,7 @@ def build_readout(
             *(lives.answers if lives else ()),
             *burn_in_check(cube, plan, burn_in_ends(cube, plan)),
         ),
-        adjustment=_ADJUSTMENT,
+        adjustment=families(plan),
         notes=(
             *notes,
             *_notes(plan, counted, shown, standing),
@@ -123,10 +118,7 @@ def _metrics(
         for treatment in treatments
     }
     primary = plan.primary.metric
-    guarded = {guardrail.metric for guardrail in plan.guardrails}
-    rest = [key for key in comparisons if key[0] != primary and key[0] not in guarded]
-    comparisons = with_adjusted(comparisons, rest, "benjamini-hochberg")
-    comparisons = with_adjusted(comparisons, [(primary, t) for t in treatments], "holm")
+    comparisons = with_families(plan, comparisons, treatments)
     paths: tuple[LookPath, ...] = ()
     if plan.preregistered:
         paths = tuple(

@@ -44,6 +44,17 @@ class Spending(StrEnum):
     HWANG_SHIH_DECANI = "hwang-shih-decani"
 
 
+class Adjustment(StrEnum):
+    """How the p-values of secondary metrics are adjusted, over metrics and treatments together."""
+
+    BENJAMINI_HOCHBERG = "benjamini-hochberg"
+    """Few of what is called a difference is none: the false share of discoveries."""
+    HOLM = "holm"
+    """Not even one, in 1 - alpha of the trials."""
+    BONFERRONI = "bonferroni"
+    """As Holm, weaker, and simple enough to be reckoned by hand."""
+
+
 class Primary(Shorthand):
     """The one metric on which the verdict rests."""
 
@@ -137,6 +148,8 @@ class Design(Frozen):
     """Of the primary's covariate with it; of an audited primary, of the judge's scores with the labels."""
     labelled: Annotated[Share, Field(gt=0)] | None = None
     """The share of units that people label, of an audited primary."""
+    adjust: Adjustment | None = None
+    """Of the p-values of secondary metrics; Benjamini-Hochberg where absent. The primary's is Holm's."""
     burn_in: Duration | None = None
     """Whole days at the start whose cohorts are left out of the effects; harm and balance count them."""
 
