@@ -206,6 +206,9 @@ def test_a_pilot_says_how_much_less_spread_there_is(tmp_path: Path) -> None:
     assert seen.effects[0].from_pilot
     assert seen.effects[0].detectable == pytest.approx(0.5 + 2.8016 * 0.25 / math.sqrt(60), abs=1e-3)
     assert (blind.effects[0].detectable or 0) > (seen.effects[0].detectable or 1)
+    assert (
+        plan_duel(DUEL, frame(60), {}, {"win_rate": 0.0}) == blind
+    )  # all agreed: nothing is known of spread
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,11 @@ def test_cases_are_numbered_in_the_order_of_the_file_and_only_needed_columns_are
         ),
         ("id,q\n1,a\n", {"input": "text"}, ["d.csv: (text): There is no column 'text'"]),
         ("id,q\n1,a\n", {"where": {"q": ("b",)}}, ["d.csv: (q): No record has `b` in 'q'; found: `a`."]),
+        (
+            "id;q\n1;a\n",
+            {},
+            ["d.csv: (id): There is no column 'id'; found: `id;q`. Its cells are parted by `;`"],
+        ),
         ("id,q\n1,a\n", {"where": {"r": ("b",)}}, ["d.csv: (r): There is no column 'r'"]),
         ("id,q\n1,a\n", {"columns": ("expected",)}, ["d.csv: (expected): There is no column 'expected'"]),
     ],

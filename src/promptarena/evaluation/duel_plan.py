@@ -70,10 +70,13 @@ def plan_duel(
 
 
 def _seen(name: str, pilot: Mapping[str, float]) -> float | None:
-    """A pilot's spread of a condition; of `axis: all` the greatest of its axes."""
+    """A pilot's spread of a condition; of `axis: all` the greatest of its axes. One in which all cases agreed
+    says nothing of the spread where they do not."""
     if name == "axis: all":
-        return max((spread for told, spread in pilot.items() if told.startswith("axis: ")), default=None)
-    return pilot.get(name)
+        return (
+            max((spread for told, spread in pilot.items() if told.startswith("axis: ")), default=None) or None
+        )
+    return pilot.get(name) or None
 
 
 def _asked(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -70,7 +70,7 @@ def read_rows(
             path,
             f"There is no column {name!r}; found: {listed(seen)}.",
             field=name,
-            hint=did_you_mean(name, seen),
+            hint=did_you_mean(name, seen) or _other_separator(seen),
         )
     if source.id not in absent:
         for line, found in without_id:
@@ -81,6 +81,14 @@ def read_rows(
             wanted = listed(source.where[name])
             common = listed(value for value, _ in values.most_common(_MOST_VALUES))
             problems.add(path, f"No record has {wanted} in {name!r}; found: {common}.", field=name)
+
+
+def _other_separator(names: Iterable[str]) -> str | None:
+    """What to do where the one column of a table holds all of their names."""
+    only = list(names)
+    if len(only) == 1 and (";" in only[0] or "\t" in only[0]):
+        return "Its cells are parted by `;` or tabs: save it with commas, or with tabs as .tsv."
+    return None
 
 
 def content_of(value: Any) -> str | None:

@@ -131,12 +131,12 @@ def _path(duel: DuelReadout) -> Chart | None:
             color=alt.Color(
                 "condition:N",
                 scale=alt.Scale(domain=names, range=[SERIES[at % len(SERIES)] for at in range(len(names))]),
-                legend=alt.Legend(title=None, orient="top", labelLimit=400),
+                legend=alt.Legend(title=None, orient="top", direction="vertical", labelLimit=400),
             ),
             strokeDash=alt.StrokeDash(
                 "bet:N",
                 scale=alt.Scale(domain=["for", "against"], range=[[1, 0], [4, 4]]),
-                legend=alt.Legend(title=None, orient="top"),
+                legend=None,
             ),
             tooltip=tooltips(rows[0]),
         )
