@@ -70,7 +70,7 @@ def read_rows(
             path,
             f"There is no column {name!r}; found: {listed(seen)}.",
             field=name,
-            hint=did_you_mean(name, seen) or _other_separator(seen),
+            hint=_other_separator(seen) or did_you_mean(name, seen),
         )
     if source.id not in absent:
         for line, found in without_id:
