@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
 from scipy.special import xlog1py, xlogy
 
 from promptarena.stats.rate_contrasts import RateContrast
@@ -34,6 +33,8 @@ def rates_at_bound(arms: Arms, contrast: RateContrast, bound: float) -> tuple[fl
     candidates = [low, high]
     for _ in range(_HALVINGS):
         p = (low + high) / 2
+        if not low < p < high:  # no number lies between them
+            break
         q = start + slope * p
         rise = q * (1 - q) * (s_c - (s_c + f_c) * p) + slope * p * (1 - p) * (s_t - (s_t + f_t) * q)
         low, high = (p, high) if rise > 0 else (low, p)
@@ -44,5 +45,5 @@ def rates_at_bound(arms: Arms, contrast: RateContrast, bound: float) -> tuple[fl
 def log_likelihood(arms: Arms, control: float, treatment: float) -> float:
     """Of the counts, at these rates; rates a rounding outside [0, 1] are taken to its end."""
     s_c, f_c, s_t, f_t = arms
-    p, q = np.clip((control, treatment), 0.0, 1.0)
+    p, q = min(max(control, 0.0), 1.0), min(max(treatment, 0.0), 1.0)
     return float(xlogy(s_c, p) + xlog1py(f_c, -p) + xlogy(s_t, q) + xlog1py(f_t, -q))
