@@ -86,4 +86,7 @@ def test_promises_of_a_bandit(tmp_path: Path, kind: str, calibration: Calibratio
                 ).kept  # fmt: skip
     best = simulation.scenarios[1].figure("on_best")
     assert np.isfinite(best.error)
-    assert best.value > 0.55
+    if kind == "thompson":
+        assert best.value > 0.55
+    else:  # of two arms, the top two are both: each has a half
+        assert abs(best.value - 0.5) < 4 * best.error
