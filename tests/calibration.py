@@ -24,9 +24,9 @@ from typing import Literal
 Bound = Literal["at most", "at least", "about", "beside"]
 """How the nominal figure is meant; `beside` only shows what a common mistake gives, and has no verdict."""
 
-_ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 RECORD = Path(__file__).with_suffix(".jsonl")
-PAGE = _ROOT / "docs" / "calibration.md"
+PAGE = ROOT / "docs" / "calibration.md"
 _PATIENCE = 3.0
 """Monte-Carlo errors that a figure may be away from its promise; of 500 true promises, one is."""
 
@@ -123,7 +123,7 @@ def tidy(record: Path = RECORD, page: Path = PAGE) -> None:
 def exists(test: str) -> bool:
     """Whether the file of a node id still has a test of its name."""
     path, name = test.split("[")[0].split("::")[0], test.split("[")[0].split("::")[-1]
-    file = _ROOT / path
+    file = ROOT / path
     return file.exists() and any(
         isinstance(node, ast.FunctionDef) and node.name == name
         for node in ast.walk(ast.parse(file.read_text()))

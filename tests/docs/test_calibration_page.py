@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from tests.calibration import PAGE, RECORD, Bound, Calibration, exists, merge, read_record, render, tidy
+from tests.calibration import PAGE, RECORD, ROOT, Bound, Calibration, exists, merge, read_record, render, tidy
 
 _ROW = Calibration("tests/a.py::test_a").record(
     "Boxes", "ten", "coverage", nominal=0.95, observed=0.94, runs=1_000, seed=[3, 4]
@@ -22,6 +23,20 @@ def test_the_page_is_what_the_record_renders_to() -> None:
 def test_every_row_is_of_a_test_that_is_there() -> None:
     gone = sorted({row.test for row in read_record(RECORD) if not exists(row.test)})
     assert not gone, "python -m tests.calibration drops their rows"
+
+
+def test_every_simulation_that_records_has_a_row() -> None:
+    recorded = {row.test.split("[")[0] for row in read_record(RECORD)}
+    simulations = {
+        f"{file.relative_to(ROOT)}::{node.name}"
+        for file in ROOT.glob("tests/**/test_*.py")
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.FunctionDef)
+        if node.name.startswith("test_") and "calibration" in {argument.arg for argument in node.args.args}
+    }
+    assert len(simulations) > 30
+    missing = sorted(simulations - recorded)
+    assert not missing, "pytest -m slow --calibrate records them"
 
 
 def test_no_figure_is_recorded_by_two_tests() -> None:
