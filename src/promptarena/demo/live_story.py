@@ -29,7 +29,7 @@ from promptarena.demo.shop_floor import ShopFloor
 from promptarena.demo.simulated_clock import SimulatedClock
 from promptarena.demo.truth import RETRIES, resolved_under
 from promptarena.errors import ArenaError, UsageError
-from promptarena.evaluation.duel import conclude_duel
+from promptarena.evaluation.duel import settle_duel
 from promptarena.evaluation.offline_stage import offline_duel
 from promptarena.llm.response_facts import ResponseFacts
 from promptarena.reporting.files import write_whole
@@ -185,9 +185,9 @@ class _Story:
                 interruptible=False,
             ) as live,
         ):
-            duel = conclude_duel(
+            duel = settle_duel(
                 offline_duel(experiment), definition.parent, live=live, experiment=experiment.name
-            )
+            ).readout
         print_text(duel, self._console)
         write_whole(to_json(duel), self._files.gate)
         if duel.gate is None or duel.gate.status != "pass":

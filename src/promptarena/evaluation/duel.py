@@ -38,7 +38,7 @@ from promptarena.evaluation.recorded_scores import load_scores
 from promptarena.evaluation.scores import AxisScores
 from promptarena.evaluation.similarity import passing, prepare_similarities, score_outputs
 
-__all__ = ["SettledDuel", "conclude_duel", "plan_of", "run_duel", "settle_duel"]
+__all__ = ["SettledDuel", "plan_of", "run_duel", "settle_duel"]
 
 _STAYED_SEALED: Final = (
     "the gate decides on the holdout, which stayed sealed: these cases are those that were seen while the "
@@ -78,7 +78,7 @@ def run_duel(
         RunStoppedError: not all calls could be made.
         UsageError: `early_stop` of a duel without a gate.
     """
-    return conclude_duel(
+    return settle_duel(
         load_duel(path),
         path.parent,
         open_holdout=open_holdout,
@@ -86,7 +86,7 @@ def run_duel(
         clock=clock,
         powers=powers,
         live=live,
-    )
+    ).readout
 
 
 def plan_of(
@@ -156,36 +156,6 @@ class SettledDuel:
         )
 
 
-def conclude_duel(
-    duel: Duel,
-    folder: Path,
-    *,
-    open_holdout: bool = False,
-    early_stop: bool = False,
-    clock: Clock | None = None,
-    powers: CheckPowers = NO_POWERS,
-    live: LiveSetup | None = None,
-    experiment: str | None = None,
-) -> DuelReadout:
-    """The readout of a definition that was read already, or made of an experiment's offline stage.
-
-    Args:
-        duel: the definition, resolved.
-        folder: what its file names are relative to.
-        experiment: whose offline stage it is.
-    """
-    return settle_duel(
-        duel,
-        folder,
-        open_holdout=open_holdout,
-        early_stop=early_stop,
-        clock=clock,
-        powers=powers,
-        live=live,
-        experiment=experiment,
-    ).readout
-
-
 def settle_duel(
     duel: Duel,
     folder: Path,
@@ -198,7 +168,14 @@ def settle_duel(
     experiment: str | None = None,
     pilot: Mapping[str, float] | None = None,
 ) -> SettledDuel:
-    """As `conclude_duel`, with everything that the readout was made of, and a pilot for its plan."""
+    """As `run_duel`, of a definition that was read already, with everything that the readout was made of.
+
+    Args:
+        duel: the definition, resolved; or made of an experiment's offline stage.
+        folder: what its file names are relative to.
+        experiment: whose offline stage it is.
+        pilot: spread by condition, for what the cases could show.
+    """
     if early_stop:
         duel = duel.stopping_early()
     sealed = open_holdout and duel.dataset.holdout is not None

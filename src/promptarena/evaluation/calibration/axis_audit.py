@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from promptarena.definitions.calibration_readout import (
     AuditedTask,
     Confusion,
-    JudgeBias,
     Measure,
     PoweredValue,
     TaskKind,
 )
-from promptarena.evaluation.calibration.policy import Policy, judged_by, share_measure
+from promptarena.evaluation.calibration.measures import bias_of_each, coefficient_measure, share_measure
+from promptarena.evaluation.calibration.policy import Policy, judged_by
 from promptarena.evaluation.calibration.powered import powered_value
 from promptarena.evaluation.calibration.ratings import Rating
-from promptarena.stats.agreement import Agreement, cohen_kappa, krippendorff_alpha
+from promptarena.stats.agreement import cohen_kappa, krippendorff_alpha
 from promptarena.stats.judge_audit import bias_by_variant
 from promptarena.stats.proportions import proportion
 
@@ -72,17 +72,7 @@ def audit_axis(
         agreement=agreement,
         others=tuple(_others(said, human, cases, people, policy)),
         confusion=_confusion(human, said),
-        bias=()
-        if bias is None
-        else tuple(
-            JudgeBias(
-                variant=str(name),
-                value=each.value,
-                interval=None if each.low is None else (each.low, each.high),
-                items=each.items,
-            )
-            for name, each in bias.variants.items()
-        ),
+        bias=bias_of_each(bias),
         bias_p_value=p_value,
         powered=tuple(_powered(judged, labelled, _probabilities(people), policy)),
         raters=tuple(dict.fromkeys(rating.rater for rating in people if rating.rater)),
@@ -107,7 +97,7 @@ def _others(
     levels = [np.rint(values).astype(np.int64) for values in (said, human)]
     if len(said) >= _LEAST_ITEMS and len(np.unique(np.concatenate(levels))) > 1:
         kappa = cohen_kappa(levels[0], levels[1], cases, weights="quadratic", confidence=policy.confidence)
-        yield _coefficient(
+        yield coefficient_measure(
             "kappa", kappa, "Cohen's kappa, quadratic weights: agreement beyond chance, near misses counting"
         )
     by_answer: defaultdict[Answer, dict[str, float]] = defaultdict(dict)
@@ -131,12 +121,9 @@ def _others(
     several = table[(~np.isnan(table)).sum(axis=1) >= 2]
     if len(several) >= 2 and len(np.unique(several[~np.isnan(several)])) > 1:
         alpha = krippendorff_alpha(several, level="interval", confidence=policy.confidence)
-        yield _coefficient("alpha", alpha, "Krippendorff's alpha of the people, by squared differences")
-
-
-def _coefficient(name: str, found: Agreement, text: str) -> Measure:
-    interval = None if found.low is None else (found.low, found.high)
-    return Measure(name=name, value=found.value, interval=interval, items=found.items, text=text)
+        yield coefficient_measure(
+            "alpha", alpha, "Krippendorff's alpha of the people, by squared differences"
+        )
 
 
 def _confusion(human: Vector, said: Vector) -> Confusion:

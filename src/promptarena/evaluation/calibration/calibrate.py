@@ -12,8 +12,9 @@ from promptarena.errors import NotEnoughDataError, UsageError
 from promptarena.evaluation.calibration.axis_audit import audit_axis
 from promptarena.evaluation.calibration.policy import Policy
 from promptarena.evaluation.calibration.preference_audit import audit_preference
-from promptarena.evaluation.calibration.ratings import PREFERENCE, Rating, read_ratings
+from promptarena.evaluation.calibration.ratings import Rating, read_ratings
 from promptarena.evaluation.data_problems import DataProblems
+from promptarena.evaluation.judges import PREFERENCE
 from promptarena.stats.judge_audit import Trust
 
 __all__ = ["calibrate"]

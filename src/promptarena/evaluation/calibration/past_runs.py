@@ -13,9 +13,10 @@ from promptarena.definitions.duel_variant import OutputsSource
 from promptarena.definitions.suggestion import did_you_mean, listed
 from promptarena.errors import Location, NotEnoughDataError, StorageError, UsageError
 from promptarena.evaluation.calibration.blind import LabelItem
-from promptarena.evaluation.calibration.ratings import PREFERENCE, Rating
+from promptarena.evaluation.calibration.ratings import Rating
 from promptarena.evaluation.cases import read_cases
 from promptarena.evaluation.data_problems import DataProblems
+from promptarena.evaluation.judges import PREFERENCE
 from promptarena.evaluation.table import content_of, read_rows
 
 __all__ = ["PastRun", "find_run"]
@@ -117,13 +118,10 @@ def find_run(runs: Path, judge_hash: str, wanted: str | None = None) -> PastRun:
 
 def _ratings(line: Mapping[str, Any]) -> Iterator[Rating]:
     for axis, score in line["scores"].items():
-        if axis != PREFERENCE:
+        if axis == PREFERENCE:
+            yield Rating.of_pair(line["case"], line["variant"], line["against"], float(score))
+        else:
             yield Rating(line["case"], axis, line["variant"], None, float(score), "")
-            continue
-        first, second = str(line["variant"]), str(line["against"])
-        ordered = first < second
-        value = float(score) if ordered else 1 - float(score)
-        yield Rating(line["case"], axis, min(first, second), max(first, second), value, "", ordered)
 
 
 def _read(folder: Path) -> PastRun | None:

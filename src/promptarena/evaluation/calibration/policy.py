@@ -7,9 +7,8 @@ from typing import Final
 
 from promptarena.definitions.calibration_readout import Measure
 from promptarena.stats.judge_audit import Trust, decide_trust, labels_needed
-from promptarena.stats.proportions import Proportion
 
-__all__ = ["Policy", "judged_by", "share_measure"]
+__all__ = ["Policy", "judged_by"]
 
 _BIAS_ALPHA: Final = 0.05
 """Below this p-value a judge favours a variant by more than chance."""
@@ -26,13 +25,6 @@ class Policy:
     confidence: float = 0.95
     control: str | None = None
     """The variant that differences are taken from."""
-
-
-def share_measure(name: str, found: Proportion | None, text: str) -> Measure:
-    """A share as the readout shows it; of nothing where there is nothing to compare."""
-    if found is None:
-        return Measure(name=name, value=None, interval=None, items=0, text=text)
-    return Measure(name=name, value=found.value, interval=found.interval, items=found.n, text=text)
 
 
 def judged_by(

@@ -13,15 +13,16 @@ import numpy as np
 from promptarena.definitions.calibration_readout import (
     AuditedTask,
     Confusion,
-    JudgeBias,
     Measure,
     PoweredValue,
     SwapAudit,
     TaskKind,
 )
-from promptarena.evaluation.calibration.policy import Policy, judged_by, share_measure
+from promptarena.evaluation.calibration.measures import bias_of_each, coefficient_measure, share_measure
+from promptarena.evaluation.calibration.policy import Policy, judged_by
 from promptarena.evaluation.calibration.powered import powered_value
-from promptarena.evaluation.calibration.ratings import PREFERENCE, Rating
+from promptarena.evaluation.calibration.ratings import Rating
+from promptarena.evaluation.judges import PREFERENCE
 from promptarena.stats.agreement import Agreement, cohen_kappa, fleiss_kappa, krippendorff_alpha
 from promptarena.stats.judge_audit import BiasByVariant, bias_by_variant
 from promptarena.stats.proportions import proportion
@@ -102,7 +103,7 @@ def audit_preference(judge: Sequence[Rating], people: Sequence[Rating], policy: 
         others=tuple(_others(votes, policy)),
         swaps=_swaps(both, judged, human, policy),
         confusion=_confusion([(human[pair], judged[pair].outcome) for pair in both]),
-        bias=() if bias is None else tuple(_biases(bias)),
+        bias=bias_of_each(bias),
         bias_p_value=p_value,
         powered=tuple(_powered(judged, votes, people, policy)),
         raters=tuple(dict.fromkeys(rating.rater for rating in people if rating.rater)),
@@ -149,10 +150,7 @@ def _swaps(
     if len({*one, *other}) > 1:
         cases = [pair[0] for pair, _ in ordered]
         found = cohen_kappa(one, other, cases, confidence=policy.confidence)
-        interval = None if found.low is None else (found.low, found.high)
-        kappa = Measure(
-            name="swap kappa", value=found.value, interval=interval, items=len(ordered), text=kappa_text
-        )
+        kappa = coefficient_measure("swap kappa", found, kappa_text)
     return SwapAudit(
         verdicts=_share(
             "verdicts",
@@ -215,12 +213,6 @@ def _bias(
         variants += [one, other]
         cases += [case, case]
     return bias_by_variant(said, human, variants, cases, confidence=policy.confidence)
-
-
-def _biases(found: BiasByVariant) -> Iterator[JudgeBias]:
-    for name, each in found.variants.items():
-        interval = None if each.low is None else (each.low, each.high)
-        yield JudgeBias(variant=str(name), value=each.value, interval=interval, items=each.items)
 
 
 def _confusion(said: Sequence[tuple[float, float]]) -> Confusion:

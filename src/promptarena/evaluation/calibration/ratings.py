@@ -19,12 +19,11 @@ from promptarena.definitions.recorded_judge import VerdictValues
 from promptarena.definitions.suggestion import listed
 from promptarena.definitions.table_source import TableSource
 from promptarena.evaluation.data_problems import DataProblems
+from promptarena.evaluation.judges import PREFERENCE
 from promptarena.evaluation.table import Row, read_rows
 
-__all__ = ["PREFERENCE", "Rating", "read_ratings"]
+__all__ = ["Rating", "read_ratings"]
 
-PREFERENCE: Final = "preference"
-"""The name of what verdicts tell."""
 _ONE_AXIS: Final = "score"
 """The axis of scores that name none."""
 
@@ -47,6 +46,21 @@ class Rating:
     """Of two, whether `variant` was shown first."""
     probability: float | None = None
     """With which it was drawn to be labelled."""
+
+    @classmethod
+    def of_pair(
+        cls,
+        case: str,
+        first: str,
+        second: str,
+        score: float,
+        rater: str = "",
+        probability: float | None = None,
+    ) -> Rating:
+        """What was said of two answers, `score` being 1 where the one shown first won, 0 where it lost."""
+        if first < second:
+            return cls(case, PREFERENCE, first, second, score, rater, True, probability)
+        return cls(case, PREFERENCE, second, first, 1 - score, rater, False, probability)
 
 
 def read_ratings(path: Path, problems: DataProblems) -> list[Rating]:
@@ -114,16 +128,8 @@ def _verdict(row: Row, path: Path, problems: DataProblems) -> Rating | None:
             field="verdict",
         )
         return None
-    ordered = first < second
-    return Rating(
-        case=row.case,
-        axis=PREFERENCE,
-        variant=min(first, second),
-        against=max(first, second),
-        value=score if ordered else 1 - score,
-        rater=_rater(row.values),
-        shown_first=ordered,
-        probability=_probability(row, path, problems),
+    return Rating.of_pair(
+        row.case, first, second, score, _rater(row.values), _probability(row, path, problems)
     )
 
 
