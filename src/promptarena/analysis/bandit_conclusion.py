@@ -20,14 +20,21 @@ from promptarena.analysis.arrivals import Arrivals
 from promptarena.analysis.breakdowns import segment_effects
 from promptarena.analysis.conclusion import treatments_of
 from promptarena.analysis.cube import Cube
-from promptarena.analysis.evidence import days_check, enough_check, good_effect, segment_checks
+from promptarena.analysis.evidence import (
+    days_check,
+    enough_check,
+    good_effect,
+    primary_finding,
+    segment_checks,
+    waiting_evidence,
+)
 from promptarena.analysis.harm import harm_checks
 from promptarena.analysis.hypotheses import NO_MARGIN
 from promptarena.analysis.looks import week_ends
 from promptarena.analysis.planned_size import planned_size
 from promptarena.analysis.trust import observed_checks, sample_balance, trust_checks
 from promptarena.analysis.verdict import TreatmentEvidence, decide
-from promptarena.definitions.analysis_plan import AnalysisPlan, Guardrail, Test
+from promptarena.definitions.analysis_plan import AnalysisPlan, Guardrail
 from promptarena.definitions.readout import Balance, Check, Status, UnitCounts, Verdict
 from promptarena.errors import UsageError
 from promptarena.stats.adaptive_contrasts import AdaptiveContrast
@@ -145,23 +152,8 @@ def _waiting(
     plan: AnalysisPlan, effects: AdaptiveEffects, treatments: Sequence[str]
 ) -> tuple[TreatmentEvidence, ...]:
     first = f"the sequence is first read after {plan.design.min_days} days of cohorts"
-    return tuple(
-        TreatmentEvidence(
-            variant=treatment,
-            effect=good_effect(plan, effects.cube, treatment),
-            primary=Check(
-                name="primary",
-                passed=None,
-                metric=plan.primary.metric,
-                variant=treatment,
-                text=f"{plan.primary.metric}: no whole week of cohorts has passed yet",
-            ),
-            requirements=(),
-            final=False,
-            outlook=first,
-        )
-        for treatment in treatments
-    )
+    why = "no whole week of cohorts has passed yet"
+    return tuple(waiting_evidence(plan, effects.cube, treatment, first, why) for treatment in treatments)
 
 
 def _primary(
@@ -181,12 +173,8 @@ def _primary(
     null = 0.0 if margin is None or margin.relative else -margin.value
     crossed = adjusted <= plan.design.alpha
     passed = found.value > null if crossed else None
-    word = {True: "better", False: "worse", None: "not shown to be better"}
-    if plan.primary.test is Test.NON_INFERIORITY:
-        word = {True: "no worse", False: "worse", None: "not shown to be no worse"}
-    against = "" if margin is None else f" against a margin of {wording.margin(metric, margin)}"
     text = (
-        f"{metric.name} is {word[passed]}: {wording.difference(metric, shown.value)}{against}, always-valid"
+        f"{primary_finding(plan, passed, shown.value)}, always-valid"
         f" {1 - plan.design.alpha:.0%} interval {wording.difference(metric, shown.low)} to"
         f" {wording.difference(metric, shown.high)} ({wording.p_value(adjusted)}; {shown.units:,} units in"
         f" {shown.epochs} epochs)"

@@ -22,6 +22,7 @@ __all__ = [
     "enough_check",
     "good_effect",
     "look_evidence",
+    "primary_finding",
     "segment_checks",
     "waiting_evidence",
 ]
@@ -75,8 +76,14 @@ def look_evidence(
     )
 
 
-def waiting_evidence(plan: AnalysisPlan, cube: Cube, treatment: str, outlook: str) -> TreatmentEvidence:
-    """What is known of a treatment before its first look: next to nothing."""
+def waiting_evidence(
+    plan: AnalysisPlan,
+    cube: Cube,
+    treatment: str,
+    outlook: str,
+    why: str = "no look has been taken yet",
+) -> TreatmentEvidence:
+    """What is known of a treatment before anything is read of it: next to nothing."""
     return TreatmentEvidence(
         variant=treatment,
         effect=good_effect(plan, cube, treatment),
@@ -85,7 +92,7 @@ def waiting_evidence(plan: AnalysisPlan, cube: Cube, treatment: str, outlook: st
             passed=None,
             metric=plan.primary.metric,
             variant=treatment,
-            text=f"{plan.primary.metric}: no look has been taken yet",
+            text=f"{plan.primary.metric}: {why}",
         ),
         requirements=(),
         final=False,
@@ -100,6 +107,16 @@ def good_effect(plan: AnalysisPlan, cube: Cube, treatment: str) -> float:
     return good_sign(metric) * effect.difference if effect else 0.0
 
 
+def primary_finding(plan: AnalysisPlan, passed: bool | None, difference: float) -> str:
+    """What the primary shows, as the beginning of a sentence."""
+    metric, margin = plan.metric(plan.primary.metric), plan.primary.margin
+    word = {True: "better", False: "worse", None: "not shown to be better"}
+    if plan.primary.test is Test.NON_INFERIORITY:
+        word = {True: "no worse", False: "worse", None: "not shown to be no worse"}
+    against = "" if margin is None else f" against a margin of {wording.margin(metric, margin)}"
+    return f"{metric.name} is {word[passed]}: {wording.difference(metric, difference)}{against}"
+
+
 def _primary_check(
     plan: AnalysisPlan, look: LookPoint, path: PrimaryPath, k: int, critical_z: float, planned: int
 ) -> Check:
@@ -110,18 +127,13 @@ def _primary_check(
         note = comparison.notes[0] if comparison.notes else "the error of the difference is not known"
         text = f"{metric.name} cannot be tested: {note}"
         return Check(name="primary", passed=None, metric=metric.name, variant=path.variant, text=text)
-    margin = plan.primary.margin
-    against = "" if margin is None else f" against a margin of {wording.margin(metric, margin)}"
-    word = {True: "better", False: "worse", None: "not shown to be better"}
-    if plan.primary.test is Test.NON_INFERIORITY:
-        word = {True: "no worse", False: "worse", None: "not shown to be no worse"}
     place = (
         ""
         if planned == 1 and look.final
         else f" at look {look.planned + 1} of {planned} ({look.fraction:.0%} of the information)"
     )
     text = (
-        f"{metric.name} is {word[rejected]}: {wording.difference(metric, comparison.difference)}{against}"
+        f"{primary_finding(plan, rejected, comparison.difference)}"
         f" ({plan.control} {wording.value(metric, comparison.control_value or 0.0)},"
         f" {path.variant} {wording.value(metric, comparison.variant_value or 0.0)});"
         f" z {z:.2f} against {critical_z:.2f}{place}"
