@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+import tempfile
+import venv
 from pathlib import Path
 
 import pytest
@@ -50,7 +53,7 @@ def test_a_sandbox_hides_files_and_the_network_where_there_is_one(tmp_path: Path
     reach = f"""
 import os, socket
 assert not os.path.exists({str(tmp_path / "mine.txt")!r})
-assert not os.path.exists("/root") or not os.listdir("/root")
+assert not os.path.exists({__file__!r})
 try:
     open("main.py", "a").write("x")
     raise AssertionError("it can write to its folder")
@@ -67,6 +70,17 @@ assert socket.if_nameindex() == [(1, "lo")]
     assert runner.sandbox is not None
     assert runner.passes(reach, "", 20.0)
     assert not BARE.passes(reach, "", 20.0)
+
+
+def test_a_sandbox_sees_an_interpreter_that_lives_below_tmp(monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = code_runs._working_sandbox()
+    if sandbox is None:
+        pytest.skip("no bubblewrap that works here")
+    with tempfile.TemporaryDirectory(dir="/tmp") as prefix:
+        venv.create(prefix, symlinks=True, with_pip=False)
+        monkeypatch.setattr(sys, "prefix", prefix)
+        monkeypatch.setattr(sys, "executable", f"{prefix}/bin/python")
+        assert CodeRunner(sandbox).passes("import sys", f"assert sys.prefix == {prefix!r}", 20.0)
 
 
 def test_a_sandbox_that_does_not_work_counts_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,11 +89,12 @@ class CodeRunner:
             return python
         here = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parent.parent)}
         command = [self.sandbox, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
-        for path in (*_SYSTEM, *sorted(here)):
-            if Path(path).exists():
-                command += ["--ro-bind", path, path]
-        command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--ro-bind", folder, "/work"]
-        return [*command, "--chdir", "/work", *python]
+        # What is mounted later hides what is under it, and an interpreter may live below /tmp. The folder
+        # keeps its own path, which nothing else has.
+        command += [part for path in _SYSTEM if Path(path).exists() for part in ("--ro-bind", path, path)]
+        command += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
+        command += [part for path in (*sorted(here), folder) for part in ("--ro-bind", path, path)]
+        return [*command, "--chdir", folder, *python]
 
 
 def code_runner(*, allow_code: bool) -> CodeRunner:
