@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+ENGINES := .venv/.engines
 
 .PHONY: setup demo test lint types layers unit calibrate soak bench clean
 
@@ -13,6 +14,12 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv (once; about a minute) ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(ENGINES): $(READY)
+	@command -v java >/dev/null || { echo "Spark's engine needs a Java (17 or newer)."; exit 2; }
+	@echo "Setting up ClickHouse's and Spark's engines (once; half a gigabyte) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[engines]'
 	@touch $@
 
 demo: $(READY)
@@ -37,7 +44,7 @@ calibrate: $(READY)  ## error rates and coverage by simulation; writes docs/cali
 	$(BIN)/pytest -q -n 2 -m 'slow and not soak' --calibrate tests
 	$(BIN)/python -m tests.calibration
 
-soak: $(READY)  ## kill -9 of whatever writes, long stories, other engines (slow)
+soak: $(ENGINES)  ## kill -9 of whatever writes, long stories, other engines (slow)
 	$(BIN)/pytest -q -m soak tests
 
 bench: $(READY)  ## every speed claim, as a ratio to a floor or a peer in the same run (slow)

@@ -1,13 +1,12 @@
-"""Other engines to ask: ClickHouse's and Spark's, where they are installed, beside our own.
+"""Other engines to ask, ClickHouse's and Spark's, beside our own.
 
-Both come as wheels (`pip install chdb clickhouse-connect pyspark`; Spark needs a Java too), slow to start.
+Both come as wheels, slow to start: the extra `engines`, which `make soak` installs. Spark needs a Java too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +35,8 @@ def _spark() -> Any:
 
 ENGINES: dict[str, Callable[[], Any]] = {
     "duckdb": ibis.duckdb.connect,
-    **({"clickhouse": _clickhouse} if find_spec("chdb") else {}),
-    **({"pyspark": _spark} if find_spec("pyspark") else {}),
+    "clickhouse": _clickhouse,
+    "pyspark": _spark,
 }
 
 

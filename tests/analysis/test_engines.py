@@ -1,4 +1,4 @@
-"""The same questions to other engines: ClickHouse's and Spark's, where they are installed."""
+"""The same questions to other engines: ClickHouse's and Spark's."""
 
 from __future__ import annotations
 
