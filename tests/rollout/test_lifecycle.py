@@ -27,6 +27,15 @@ def _standing(registry: Registry, name: str = "cites") -> Standing:
     return standing
 
 
+def test_what_no_readout_could_size_is_not_started(lifecycle: Lifecycle, file: Path) -> None:
+    edit(file, ("primary: resolution", "primary: csat"), ("secondary: [csat]\n", ""))
+    with pytest.raises(DefinitionError, match="standard deviation") as refused:
+        lifecycle.start(file)
+    assert str(refused.value.problems[0].where).endswith("cites.yaml:14:1 (design.sd)")
+    edit(file, ("expected: 0.6, mde: 0.05", "expected: 4, mde: 0.1, sd: 1.2"))
+    assert lifecycle.start(file).notes is not None
+
+
 def test_a_change_goes_the_whole_way(
     lifecycle: Lifecycle, registry: Registry, clock: ManualClock, file: Path, project: Path
 ) -> None:

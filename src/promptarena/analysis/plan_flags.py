@@ -9,6 +9,7 @@ from typing import TypeVar
 from promptarena.analysis.plan_metric import KnownOfMetric, planned_metric
 from promptarena.analysis.plan_request import FLAGS, PlanRequest
 from promptarena.definitions.analysis_plan import Futility, Spending
+from promptarena.definitions.document import read_document
 from promptarena.definitions.experiment import load_experiment
 from promptarena.definitions.metric import Better
 from promptarena.definitions.quantities import Margin, parse_share
@@ -155,8 +156,8 @@ def request_from_definition(path: Path, *, daily_units: str | float | None = Non
         daily_units: `500`, or seven numbers of a week; traffic is not a part of a definition.
 
     Raises:
-        DefinitionError: the file is wrong.
-        UsageError: its design lacks what sizing needs, or `daily_units` cannot be read.
+        DefinitionError: the file is wrong, or its design lacks what sizing takes.
+        UsageError: `daily_units` cannot be read.
     """
     try:
         daily = None if daily_units is None else numbers(str(daily_units))
@@ -169,7 +170,10 @@ def request_from_definition(path: Path, *, daily_units: str | float | None = Non
             where=Location(path, field="interleave"),
             hint="Start it, and read it as often as you like.",
         )
-    return PlanRequest.from_analysis_plan(experiment.analysis_plan(), daily_units=daily)
+    try:
+        return PlanRequest.from_analysis_plan(experiment.analysis_plan(), daily_units=daily)
+    except UsageError as error:
+        raise read_document(path).located(error) from None
 
 
 def signed_margin(written: object) -> tuple[Margin, bool]:

@@ -351,6 +351,6 @@ def _variance_problems(request: PlanRequest) -> Iterator[Problem]:
 
 def _teller(request: PlanRequest) -> Callable[..., Problem]:
     def problem(name: str, message: str, hint: str | None = None) -> Problem:
-        return Problem(f"{message}.", Location(field=request.called(name)), hint)
+        return Problem(f"{message[0].upper()}{message[1:]}.", Location(field=request.called(name)), hint)
 
     return problem

@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from promptarena.definitions.secret_guard import looks_secret
-from promptarena.errors import DefinitionError, Location, Problem
+from promptarena.errors import ArenaError, DefinitionError, Location, Problem
 
 __all__ = ["Document", "FieldPath", "parse_document", "read_document"]
 
@@ -62,6 +62,15 @@ class Document:
         inside = replace(found, field=None) if found else Location(self.path)
         outer = found.field if found and around else None
         return replace(inside, field=dotted(at[len(around) :], outer))
+
+    def located(self, error: ArenaError) -> DefinitionError:
+        """The same problems, where they name fields of this file with the lines of those."""
+
+        def placed(problem: Problem) -> Problem:
+            path = tuple(((problem.where and problem.where.field) or "").split("."))
+            return replace(problem, where=self.position(path)) if path[0].isidentifier() else problem
+
+        return DefinitionError([placed(problem) for problem in error.problems])
 
     def get(self, at: FieldPath) -> Any:
         """The value at a path.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from promptarena.analysis.planned_size import check_size
 from promptarena.assignment.layers import Slot, free_slot
 from promptarena.definitions.clock import Clock
 from promptarena.definitions.course import Move, Status
@@ -63,6 +64,7 @@ class Starter:
         standing = self._registry.standing(experiment.name)
         if standing is not None:
             return self._amendment(file, project, standing, reason)
+        check_size(experiment, file)
         change = self._first(file, experiment, edits, slot, reason)
         return Prepared(experiment.name, change, experiment.notes)
 
