@@ -16,7 +16,7 @@ from promptarena.analysis.event_tables import EventTables
 from promptarena.analysis.interleaved_lists import ClickedList, InterleavedLists, read_lists
 from promptarena.definitions.interleave import InterleaveMethod
 from promptarena.definitions.interleaving_readout import InterleavingReadout, Preference, RankerReadout
-from promptarena.definitions.readout import Check
+from promptarena.definitions.readout import EVENT_LOG, Check
 from promptarena.stats.balance import BALANCE_ALPHA, sample_ratio_test
 from promptarena.stats.interleaved_evidence import PreferenceSequence, preference_sequence
 from promptarena.stats.interleaved_preference import (
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["build_interleaving_readout", "read_interleaving"]
 
-_SOURCE: Final = "event log"
 _REMEMBERED: Final = 50_000
 Items = tuple[int, ...]
 
@@ -80,7 +79,7 @@ def build_interleaving_readout(experiment: Experiment, lists: InterleavedLists) 
     won = Counter(found.score for found in outcomes if found is not None)
     return InterleavingReadout(
         experiment=experiment.name,
-        source=_SOURCE,
+        source=EVENT_LOG,
         control=control,
         treatment=treatment,
         method=rule.method.value,

@@ -30,7 +30,7 @@ from promptarena.analysis.served_configuration import configuration_check
 from promptarena.analysis.taken_looks import as_recorded
 from promptarena.definitions.analysis_plan import AnalysisPlan
 from promptarena.definitions.metric import Metric, MetricKind
-from promptarena.definitions.readout import Check, Readout, TakenLook, UnitCounts
+from promptarena.definitions.readout import EVENT_LOG, Check, Readout, TakenLook, UnitCounts
 from promptarena.errors import UsageError
 from promptarena.storage.warehouse import Warehouse
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read_events", "read_experiment"]
 
-_SOURCE: Final = "event log"
 _NEVER: Final = 2**62
 """Units that no trial reaches: its end is a day then."""
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -136,7 +135,7 @@ def read_events(
             now.cube,
             _unit_counts(now, counted, last_day),
             counted,
-            source=_SOURCE,
+            source=EVENT_LOG,
             notes=log_notes(now, counted, last_day),
             arrivals=_arrivals(now, counted, last_day, weights),
             allocated={str(epoch): shares for epoch, shares in (weights or {}).items()},
@@ -147,7 +146,7 @@ def read_events(
         now.cube,
         _unit_counts(now, plan, last_day),
         plan,
-        source=_SOURCE,
+        source=EVENT_LOG,
         planned=sized,
         notes=log_notes(now, plan, last_day),
         arrivals=_arrivals(now, plan, last_day, weights),

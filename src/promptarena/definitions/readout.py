@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 __all__ = [
+    "EVENT_LOG",
     "LOOKED_ONCE",
     "NOT_PREREGISTERED",
     "Adaptive",
@@ -38,6 +39,9 @@ NOT_PREREGISTERED: Final = "not preregistered; valid only if looked at once"
 
 LOOKED_ONCE: Final = "valid only if looked at once: the data cannot show which looks were taken before"
 """The last reason of a declared verdict on data without time, or of a design without a size."""
+
+EVENT_LOG: Final = "event log"
+"""The source of a readout that was not of a file."""
 
 Interval = tuple[float | None, float | None]
 IntervalKind = Literal["fixed", "repeated", "always-valid", "stage-wise"]
@@ -293,7 +297,7 @@ class Readout:
 
     experiment: str
     source: str
-    """What was read: a file, or the event log."""
+    """What was read: a file, or `EVENT_LOG`."""
     control: str
     variants: tuple[str, ...]
     """Control first."""

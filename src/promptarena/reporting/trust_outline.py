@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from promptarena.definitions.readout import Readout
+from promptarena.definitions.readout import EVENT_LOG, Readout
 from promptarena.reporting.figures import count, number, p_value, share
 from promptarena.reporting.outline import Cell, Column, Depth, Section, Table
 
@@ -76,18 +76,19 @@ def _balance(readout: Readout) -> str:
         at_look = ""
         if balance.look_p_value is not None:
             at_look = f", at the latest look {p_value(balance.look_p_value)}"
-        test = f"; {kind} {p_value(balance.p_value)}{at_look}, alarm below {p_value(balance.threshold)}"
+        test = f"; {kind} {p_value(balance.p_value)}{at_look}, alarm below {balance.threshold:.2g}"
     word = _BALANCE.get(balance.status, balance.status)
     return f"{word} ({counts}{test})"
 
 
 def _units(readout: Readout) -> str:
     units = readout.units
-    text = f"{count(units.units)} units from {count(units.rows)} rows"
+    of = "exposures" if readout.source == EVENT_LOG else "rows"
+    text = f"{count(units.units)} units from {count(units.rows)} {of}"
     if units.repeated == 0:
         return text
     return (
-        f"{text}; rows of the same unit ({count(units.repeated)} units) were rolled up, never counted twice"
+        f"{text}; {of} of the same unit ({count(units.repeated)} units) were rolled up, never counted twice"
     )
 
 
