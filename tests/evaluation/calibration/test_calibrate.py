@@ -96,7 +96,8 @@ def test_labels_on_some_and_scores_on_all_make_one_estimate(tmp_path: Path) -> N
     assert difference.interval[0] < 0.4 < difference.interval[1]
 
 
-def test_several_raters_are_one_mean_and_their_own_agreement_is_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [True, False])
+def test_several_raters_are_one_mean_and_their_own_agreement_is_shown(tmp_path: Path, named: bool) -> None:
     judge: list[tuple[str, str, str, object]] = [(str(i), "control", "tone", i % 5 + 1) for i in range(40)]
     people: list[tuple[object, ...]] = []
     for i in range(40):
@@ -104,8 +105,8 @@ def test_several_raters_are_one_mean_and_their_own_agreement_is_shown(tmp_path: 
             (str(i), "control", "tone", i % 5 + 1, "ana"),
             (str(i), "control", "tone", min(i % 5 + 1 + (i % 10 == 0), 5), "ben"),
         ]
-    task = only(scores(tmp_path, judge, people))
-    assert task.raters == ("ana", "ben")
+    task = only(scores(tmp_path, judge, people if named else [rating[:4] for rating in people]))
+    assert task.raters == (("ana", "ben") if named else ())
     assert task.agreement.value == 1.0
     people_measure = {measure.name: measure for measure in task.others}
     assert people_measure["people"].value == pytest.approx(0.9)

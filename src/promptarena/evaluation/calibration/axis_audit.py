@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, zip_longest
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -100,13 +100,14 @@ def _others(
         yield coefficient_measure(
             "kappa", kappa, "Cohen's kappa, quadratic weights: agreement beyond chance, near misses counting"
         )
-    by_answer: defaultdict[Answer, dict[str, float]] = defaultdict(dict)
+    # Who said what does not matter here, and people without a name are not one person.
+    by_answer: defaultdict[Answer, list[float]] = defaultdict(list)
     for rating in people:
-        by_answer[rating.case, rating.variant][rating.rater] = rating.value
+        by_answer[rating.case, rating.variant].append(rating.value)
     pairs = [
         (abs(one - other) <= policy.within + 1e-9, case)
         for (case, _), scores in by_answer.items()
-        for one, other in combinations(scores.values(), 2)
+        for one, other in combinations(scores, 2)
     ]
     if not pairs:
         return
@@ -116,9 +117,8 @@ def _others(
         found,
         f"share of pairs of people who score an answer within {policy.within:g} of each other",
     )
-    names = list(dict.fromkeys(rating.rater for rating in people))
-    table = np.array([[scores.get(name, np.nan) for name in names] for scores in by_answer.values()])
-    several = table[(~np.isnan(table)).sum(axis=1) >= 2]
+    rows = (scores for scores in by_answer.values() if len(scores) >= 2)
+    several = np.array(list(zip_longest(*rows, fillvalue=np.nan))).T
     if len(several) >= 2 and len(np.unique(several[~np.isnan(several)])) > 1:
         alpha = krippendorff_alpha(several, level="interval", confidence=policy.confidence)
         yield coefficient_measure(
