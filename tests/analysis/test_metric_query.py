@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from itertools import count
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import tea_tasting as tt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tea_tasting.aggr import read_aggregates
+from tests.analysis.tables import sum_of, table_of
 
 from promptarena.analysis.cube import Cell, Cube
 from promptarena.analysis.metric_query import (
@@ -33,7 +32,6 @@ from promptarena.definitions.readout import UnitCounts
 from promptarena.stats.moments import Moments
 from promptarena.storage.warehouse import ROW, Warehouse, fetch
 
-_NAMES = count()
 METRICS = (
     Metric(name="rate", kind=MetricKind.RATE, of="ok", absent=Absence.ZERO),
     Metric(name="seen_rate", kind=MetricKind.RATE, of="ok", absent=Absence.MISSING),
@@ -69,22 +67,6 @@ class Row:
     ok: int | None
     x: float | None
     y: float | None
-
-
-@pytest.fixture(scope="module")
-def warehouse() -> Iterator[Warehouse]:
-    with Warehouse() as opened:
-        yield opened
-
-
-def table_of(warehouse: Warehouse, columns: dict[str, Any]) -> ibis.Table:
-    """An engine's table with row numbers, as a file has."""
-    data = pa.table(columns)
-    name = f"t{next(_NAMES)}"
-    warehouse.connection.con.register(
-        name, data.append_column(ROW, pa.array(range(data.num_rows), pa.int64()))
-    )
-    return warehouse.connection.table(name)
 
 
 def table_of_rows(warehouse: Warehouse, rows: list[Row]) -> ibis.Table:
@@ -311,10 +293,6 @@ def test_the_first_row_is_told_by_the_microsecond_and_then_by_its_place(warehous
     assert cube.by("s").keys() == {("early", "x"), ("before", "y"), ("z", "z")}
 
 
-def sum_of(column: str, absent: Absence = Absence.MISSING) -> Metric:
-    return Metric(name=column, kind=MetricKind.SUM, of=column, absent=absent)
-
-
 def one_row_cube(table: ibis.Table, *metrics: Metric, segments: tuple[str, ...] = ()) -> Cube:
     columns = Columns(unit="u", variant="v", segments=segments)
     return measure(one_row_a_unit(table, columns, metrics), columns, metrics)
@@ -478,82 +456,6 @@ def test_segments_too_many_to_cross_are_measured_one_at_a_time_with_the_same_ans
     assert (apart.variants, apart.segments, apart.days) == (crossed.variants, crossed.segments, crossed.days)
     for chosen in ((), ("one",), ("two",)):
         assert_same_cells(apart.by(*chosen), crossed.by(*chosen))
-
-
-LATE, EARLY = datetime(2025, 1, 6, 23, 30, tzinfo=UTC), datetime(2025, 1, 7, 0, 30, tzinfo=UTC)
-NAIVE_LATE, NAIVE_EARLY = LATE.replace(tzinfo=None), EARLY.replace(tzinfo=None)
-
-
-@pytest.mark.parametrize(
-    ("values", "kind"),
-    [
-        ([NAIVE_LATE, NAIVE_EARLY], pa.timestamp("us")),
-        ([NAIVE_LATE, NAIVE_EARLY], pa.timestamp("ns")),
-        (
-            [LATE, EARLY],
-            pa.timestamp("us", "UTC"),
-        ),
-        (
-            [LATE, EARLY],
-            pa.timestamp("us", "America/New_York"),
-        ),
-        ([date(2025, 1, 6), date(2025, 1, 7)], pa.date32()),
-        ([1736206200, 1736209800], pa.int64()),
-        ([1736206200.25, 1736209800.5], pa.float64()),
-        ([1736206200000, 1736209800000], pa.int64()),
-        (["2025-01-06", "2025-01-07"], pa.string()),
-        (["2025-01-06 23:30:00", " 2025-01-07T00:30"], pa.string()),
-        (["2025-01-07T01:30:00+02:00", "2025-01-06T19:30:00.123-05:00"], pa.string()),
-        (["2025-01-06T23:30:00Z", "2025-01-07 00:30:00 UTC"], pa.string()),
-        (["1736206200", "1736209800.5"], pa.string()),
-    ],
-)
-def test_times_of_every_accepted_form_fall_on_their_utc_day(
-    warehouse: Warehouse, values: list[Any], kind: pa.DataType
-) -> None:
-    table = table_of(warehouse, {"u": [1, 2], "v": ["a", "b"], "t": pa.array(values, kind), "x": [1.0, 2.0]})
-    cube, _ = read_table(table, Columns(unit="u", variant="v", time="t"), [sum_of("x")])
-    assert cube.by("day").keys() == {("a", "2025-01-06"), ("b", "2025-01-07")}
-    assert cube.days == (date(2025, 1, 6), date(2025, 1, 7))
-
-
-def test_text_is_read_as_the_numbers_it_says(warehouse: Warehouse) -> None:
-    written = ["1", " 2.5 ", "1e3", "-4", "", "NA", "null", None, "True", "FALSE"]
-    meant = [1.0, 2.5, 1000.0, -4.0, None, None, None, None, 1.0, 0.0]
-    rate = Metric(name="ok", kind=MetricKind.RATE, of="ok", absent=Absence.MISSING)
-    table = table_of(
-        warehouse,
-        {
-            "u": [f"u{i}" for i in range(10)],
-            "v": ["a"] * 10,
-            "x": pa.array(written, pa.string()),
-            "ok": pa.array(["1", "0", "true", "False", "", "1.0", None, "0", "1", "1"], pa.string()),
-        },
-    )
-    cube, _ = read_table(table, Columns(unit="u", variant="v"), [sum_of("x"), rate])
-    moments = cube.by()[("a",)].moments
-    truth = Moments.from_values(np.array([x for x in meant if x is not None]))
-    assert moments["x"].n == 6
-    np.testing.assert_allclose(moments["x"].comoments, truth.comoments, rtol=1e-12)
-    assert (moments["ok"].n, moments["ok"].mean[0]) == (8, 5 / 8)
-
-
-def test_booleans_and_decimals_are_numbers_too(warehouse: Warehouse) -> None:
-    from decimal import Decimal
-
-    table = table_of(
-        warehouse,
-        {
-            "u": [1, 2, 3],
-            "v": ["a"] * 3,
-            "b": pa.array([True, False, None]),
-            "d": pa.array([Decimal("1.25"), Decimal("2.50"), None], pa.decimal128(10, 2)),
-        },
-    )
-    rate = Metric(name="b", kind=MetricKind.RATE, of="b", absent=Absence.ZERO)
-    moments = read_table(table, Columns(unit="u", variant="v"), [rate, sum_of("d")])[0].by()[("a",)].moments
-    assert moments["b"].mean[0] == pytest.approx(1 / 3)
-    assert moments["d"].mean[0] == 1.875
 
 
 def test_a_table_without_row_numbers_is_taken_in_the_engines_order(warehouse: Warehouse) -> None:
