@@ -28,7 +28,13 @@ from promptarena.evaluation.live.case_run import CaseRun, RunPlan, compared
 from promptarena.evaluation.live.recorded_texts import RecordedTexts
 from promptarena.evaluation.live.run_events import RunIdentity
 from promptarena.evaluation.live.run_folder import RunFolder
-from promptarena.evaluation.live.runner import Interrupts, interrupts, run_cases, stopped
+from promptarena.evaluation.live.runner import (
+    Interrupts,
+    interrupts,
+    run_cases,
+    still_heap,
+    stopped,
+)
 from promptarena.evaluation.live.setup import LiveSetup, RunCounts
 from promptarena.evaluation.output_rows import first_outputs
 from promptarena.evaluation.scores import AxisScores
@@ -96,7 +102,8 @@ def observe(
         UsageError, DefinitionError, DataError: a provider cannot be used, or a file cannot be read.
         StorageError: the disk refused.
     """
-    return asyncio.run(_Observation(duel, folder, dataset, setup, experiment).run(conditions))
+    with still_heap():
+        return asyncio.run(_Observation(duel, folder, dataset, setup, experiment).run(conditions))
 
 
 def _as_recorded(file: Path, repeats: int) -> OutputsSource:
