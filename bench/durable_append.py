@@ -47,6 +47,7 @@ def run() -> Iterator[Claim]:
         ):
             calls = _calls(_WAITING * each * batches)
             lines = _lines(calls)
+            shares = _shares(calls, each)
             disk = f"a disk of {sync_s * 1000:.0f} ms" if sync_s else "this disk"
             with (
                 _file(folder) as handle,
@@ -55,7 +56,7 @@ def run() -> Iterator[Claim]:
             ):
                 yield take_turns(
                     f"append, power, 256 tasks waiting, {each} event(s) each, {disk}",
-                    lambda log=log, calls=calls, each=each: _power(log, calls, each),  # type: ignore[misc]
+                    lambda log=log, shares=shares: _power(log, shares),  # type: ignore[misc]
                     lambda handle=handle, lines=lines, batch=_WAITING * each: _bare_power(  # type: ignore[misc]
                         handle, lines, batch
                     ),
@@ -118,15 +119,21 @@ def _lines(calls: Sequence[Generation]) -> list[bytes]:
     return encode_events(calls, checked=True).splitlines(keepends=True)
 
 
-def _power(log: EventLog, calls: list[Generation], each: int) -> None:
+def _shares(calls: list[Generation], each: int) -> list[list[Generation | list[Generation]]]:
+    """What each task appends, one after the other."""
+    if each == 1:
+        return [[*calls[at::_WAITING]] for at in range(_WAITING)]
     groups = [calls[at : at + each] for at in range(0, len(calls), each)]
+    return [[*groups[at::_WAITING]] for at in range(_WAITING)]
 
-    async def append(mine: list[list[Generation]]) -> None:
+
+def _power(log: EventLog, shares: list[list[Generation | list[Generation]]]) -> None:
+    async def append(mine: list[Generation | list[Generation]]) -> None:
         for group in mine:
             await log.append_async(group, checked=True)
 
     async def all_of_them() -> None:
-        await asyncio.gather(*(append(groups[at::_WAITING]) for at in range(_WAITING)))
+        await asyncio.gather(*map(append, shares))
 
     asyncio.run(all_of_them())
 

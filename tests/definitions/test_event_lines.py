@@ -15,7 +15,9 @@ from promptarena.definitions.event_lines import (
     EventError,
     decode_events,
     decode_line,
+    encode_entries,
     encode_events,
+    encoded,
 )
 from promptarena.definitions.events import Content, Event, Exposure, Generation, Measurement
 
@@ -162,6 +164,27 @@ def test_an_event_built_with_wrong_values_is_refused_before_it_is_written(event:
         encode_events([good, event])
     if message != "line break":
         assert "[1]" in str(caught.value)
+
+
+def test_entries_are_encoded_together_and_what_cannot_be_is_told_apart() -> None:
+    good = [Generation(ts=_NOW, request_id=str(at), feature="f") for at in range(4)]
+    bad = Generation(ts=_NOW, request_id="r", feature="f", params={"a": object()})
+    long = Content(ts=_NOW, request_id="r", input="x" * MAX_EVENT_BYTES)
+    ready = encoded(encode_events(good[1:3]))
+    assert encode_entries([good[0], ready, good[3]]) == (encode_events(good), {})
+    lines, refused = encode_entries([good[0], bad, ready, long, good[3]])
+    assert lines == encode_events(good)
+    assert list(refused) == [1, 3]
+    assert "(params): this cannot be written as JSON" in str(refused[1])
+    assert f"bytes long, more than {MAX_EVENT_BYTES:,}" in str(refused[3])
+    assert encode_entries([bad])[0] == b""
+    assert list(encode_entries([good[0], long])[1]) == [1]
+
+
+def test_many_entries_may_be_longer_together_than_one_may_be() -> None:
+    half = Content(ts=_NOW, request_id="r", input="x" * (MAX_EVENT_BYTES // 2))
+    entries = [half, encoded(encode_events([half])), half]
+    assert encode_entries(entries) == (encode_events([half]) * 3, {})
 
 
 def test_harmless_differences_are_no_mistakes() -> None:

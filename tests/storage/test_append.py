@@ -4,15 +4,16 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Sequence
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from promptarena.definitions.clock import ManualClock
-from promptarena.definitions.event_lines import EventError
+from promptarena.definitions.event_lines import MAX_EVENT_BYTES, EventError, decode_events, encode_events
 from promptarena.definitions.events import Content, Event, Generation
 from promptarena.errors import StorageError
 from promptarena.storage.content_policy import ContentPolicy
@@ -25,6 +26,30 @@ _NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 def _call(name: str) -> Generation:
     return Generation(ts=_NOW, request_id=name, feature="f")
+
+
+class _Disk:
+    """Answers no write before it is told to."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.entered, self.answers = threading.Event(), threading.Event()
+
+    def write(self, lines: bytes) -> None:
+        self.writes.append(lines)
+        self.entered.set()
+        self.answers.wait()
+
+    def requests(self) -> list[list[str]]:
+        """Of every write."""
+        return [
+            [event.request_id for event in decode_events(lines) if isinstance(event, Generation)]
+            for lines in self.writes
+        ]
+
+
+async def _wait_for(commit: GroupCommit, name: str) -> None:
+    await commit.append_async(_call(name), asyncio.get_running_loop())
 
 
 def _requests(root: Path) -> list[str]:
@@ -102,35 +127,35 @@ def test_those_who_wait_share_one_write() -> None:
     writes: list[bytes] = []
     entered, release = threading.Event(), threading.Event()
 
-    def write(lines: Sequence[bytes]) -> None:
-        writes.append(b"".join(lines))
+    def write(lines: bytes) -> None:
+        writes.append(lines)
         entered.set()
         release.wait()
 
     commit = GroupCommit(write)
-    first = threading.Thread(target=commit.append, args=(b"0",))
+    first = threading.Thread(target=commit.append, args=(b"0\n",))
     first.start()
     entered.wait()
-    rest = [threading.Thread(target=commit.append, args=(b"1",)) for _ in range(50)]
+    rest = [threading.Thread(target=commit.append, args=(b"1\n",)) for _ in range(50)]
     for thread in rest:
         thread.start()
-    while commit._batch is None or len(commit._batch.lines) < 50:
+    while commit._batch is None or len(commit._batch.entries) < 50:
         pass
     release.set()
     for thread in [first, *rest]:
         thread.join()
     commit.close()
-    assert writes == [b"0", b"1" * 50]
+    assert writes == [b"0\n", b"1\n" * 50]
 
 
 def test_nobody_is_released_before_the_write_has_returned() -> None:
     release = threading.Event()
 
-    def write(_: Sequence[bytes]) -> None:
+    def write(_: bytes) -> None:
         release.wait()
 
     commit = GroupCommit(write)
-    waiting = threading.Thread(target=commit.append, args=(b"0",))
+    waiting = threading.Thread(target=commit.append, args=(b"0\n",))
     waiting.start()
     waiting.join(timeout=0.1)
     assert waiting.is_alive()
@@ -142,7 +167,7 @@ def test_nobody_is_released_before_the_write_has_returned() -> None:
 def test_a_failed_write_fails_those_who_waited_for_it_and_nobody_else() -> None:
     broken = True
 
-    def write(_: Sequence[bytes]) -> None:
+    def write(_: bytes) -> None:
         if broken:
             raise StorageError("no")
 
@@ -150,12 +175,12 @@ def test_a_failed_write_fails_those_who_waited_for_it_and_nobody_else() -> None:
         nonlocal broken
         loop = asyncio.get_running_loop()
         results = await asyncio.gather(
-            *(commit.append_async(b"x", loop) for _ in range(3)), return_exceptions=True
+            *(commit.append_async(_call("x"), loop) for _ in range(3)), return_exceptions=True
         )
         assert [type(result) for result in results] == [StorageError] * 3
         assert len({id(result) for result in results}) == 3
         broken = False
-        await commit.append_async(b"y", loop)
+        await commit.append_async(_call("y"), loop)
 
     commit = GroupCommit(write)
     asyncio.run(main())
@@ -173,6 +198,160 @@ def test_a_cancelled_wait_neither_takes_the_event_back_nor_disturbs_the_others(t
     with EventLog(tmp_path) as log:
         asyncio.run(main())
         assert set(_requests(tmp_path)) == {"0", "1", "2", "3", "4", "last"}
+
+
+def test_a_task_that_is_cancelled_ends_at_once_though_the_disk_hangs() -> None:
+    disk = _Disk()
+    commit = GroupCommit(disk.write)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        first = commit.append_async(_call("first"), loop)
+        await asyncio.to_thread(disk.entered.wait)
+        tasks = [asyncio.ensure_future(_wait_for(commit, str(name))) for name in range(3)]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await tasks[1]
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(_wait_for(commit, "impatient"), 0.01)
+        assert not first.done()
+        disk.answers.set()
+        await asyncio.gather(first, tasks[0], tasks[2])
+
+    asyncio.run(main())
+    commit.close()
+    assert disk.requests() == [["first"], ["0", "1", "2", "impatient"]]
+
+
+def test_an_event_that_cannot_be_encoded_after_all_is_refused_alone(tmp_path: Path) -> None:
+    unwritable = Generation(ts=_NOW, request_id="unwritable", feature="f", params={"seed": object()})
+    long = Generation(ts=_NOW, request_id="long", feature="f", error="x" * MAX_EVENT_BYTES)
+
+    async def main() -> None:
+        good = [_call(str(name)) for name in range(3)]
+        waits = [log.append_async(event, checked=True) for event in (good[0], unwritable, good[1], long)]
+        results = await asyncio.gather(
+            *waits, log.append_async(good[2:], checked=True), return_exceptions=True
+        )
+        assert [type(result) for result in results] == [
+            type(None),
+            EventError,
+            type(None),
+            EventError,
+            type(None),
+        ]
+        assert "(params): this cannot be written as JSON" in str(results[1])
+        assert "bytes long" in str(results[3])
+        with pytest.raises(EventError):
+            await log.append_async(unwritable, checked=True)
+
+    with EventLog(tmp_path) as log:
+        asyncio.run(main())
+        assert sorted(_requests(tmp_path)) == ["0", "1", "2"]
+
+
+def test_a_checked_event_is_encoded_when_its_batch_is_written_and_any_other_at_once() -> None:
+    """What `append_async` says: whoever changes what an event holds meanwhile changes what is written."""
+    disk = _Disk()
+
+    async def main(root: Path) -> None:
+        with EventLog(root) as log:
+            log._commit = commit = GroupCommit(disk.write)
+            first = log.append_async(_call("first"))
+            await asyncio.to_thread(disk.entered.wait)
+            params: list[dict[str, object]] = [{"seed": 1}, {"seed": 1}, {"seed": 1}]
+            events = [
+                Generation(ts=_NOW, request_id=str(at), feature="f", params=held)
+                for at, held in enumerate(params)
+            ]
+            waits = [
+                log.append_async(events[0], checked=True),
+                log.append_async(events[1]),
+                log.append_async(events[2:], checked=True),
+            ]
+            for held in params:
+                held["seed"] = 2
+            disk.answers.set()
+            await asyncio.gather(first, *waits)
+            commit.close()
+
+    with tempfile.TemporaryDirectory() as name:
+        asyncio.run(main(Path(name)))
+    written = [event for event in decode_events(disk.writes[1]) if isinstance(event, Generation)]
+    # In the order in which they were handed over, too.
+    assert [(event.request_id, event.params) for event in written] == [
+        ("0", {"seed": 2}),
+        ("1", {"seed": 1}),
+        ("2", {"seed": 1}),
+    ]
+
+
+def test_loops_of_several_threads_and_one_that_was_closed_share_a_batch() -> None:
+    disk = _Disk()
+    commit = GroupCommit(disk.write)
+    first = threading.Thread(target=commit.append, args=(encode_events([_call("first")]),))
+    first.start()
+    disk.entered.wait()
+
+    gone = asyncio.new_event_loop()
+    commit.append_async(_call("gone"), gone)
+    gone.close()
+    loops = [
+        threading.Thread(target=lambda name=name: asyncio.run(_wait_for(commit, name)))
+        for name in ("a", "b", "c")
+    ]
+    for thread in loops:
+        thread.start()
+    while commit._batch is None or len(commit._batch.entries) < 4:
+        pass
+    disk.answers.set()
+    for thread in [first, *loops]:
+        thread.join()
+    commit.close()
+    assert [sorted(batch) for batch in disk.requests()] == [["first"], ["a", "b", "c", "gone"]]
+
+
+def test_those_who_come_again_a_little_later_share_the_next_batch_too() -> None:
+    disk = _Disk()
+
+    def write(lines: bytes) -> None:
+        disk.write(lines)
+        time.sleep(0.2)
+
+    commit = GroupCommit(write)
+
+    async def comes_again(name: int) -> None:
+        for _ in range(3):
+            await _wait_for(commit, str(name))
+            await asyncio.sleep(0.005 * (name % 2))
+
+    async def main() -> None:
+        first = commit.append_async(_call("first"), asyncio.get_running_loop())
+        await asyncio.to_thread(disk.entered.wait)
+        tasks = [asyncio.ensure_future(comes_again(name)) for name in range(20)]
+        await asyncio.sleep(0)
+        disk.answers.set()
+        await asyncio.gather(first, *tasks)
+
+    asyncio.run(main())
+    commit.close()
+    assert [len(requests) for requests in disk.requests()] == [1, 20, 20, 20]
+
+
+def test_what_is_about_the_erased_is_dropped_however_it_comes(tmp_path: Path) -> None:
+    async def main() -> None:
+        for durability in ("power", "process"):
+            for event in (_call("erased"), _call("kept")):
+                await log.append_async(event, durability, checked=True)
+                log.append(event, durability, checked=True)
+
+    with EventLog(tmp_path) as log, EventLog(tmp_path) as another_process:
+        log.append(_call("before"), checked=True)
+        another_process.erase("request", "erased")
+        asyncio.run(main())
+        assert log.dropped.erased == 4
+        assert set(_requests(tmp_path)) == {"before", "kept"}
 
 
 def test_a_batch_with_one_bad_event_is_refused_whole(tmp_path: Path) -> None:
@@ -227,6 +406,41 @@ def test_a_forked_child_writes_to_a_segment_of_its_own(tmp_path: Path) -> None:
         log.append(_call("parent-2"))
         assert set(_requests(tmp_path)) == {"parent", "parent-2", "child", "child-2"}
         assert len(log.folder.segments()) == 2
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_child_forked_while_a_batch_is_under_way_has_no_part_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fdatasync, entered, answers = os.fdatasync, threading.Event(), threading.Event()
+    parent = os.getpid()
+
+    def held_up(handle: int) -> None:
+        if os.getpid() == parent:
+            entered.set()
+            answers.wait()
+        fdatasync(handle)
+
+    monkeypatch.setattr(os, "fdatasync", held_up)
+
+    async def main() -> None:
+        under_way = log.append_async(_call("under way"), checked=True)
+        await asyncio.to_thread(entered.wait)
+        waiting = log.append_async(_call("waiting"), checked=True)
+        child = os.fork()
+        if child == 0:
+            try:
+                log.append(_call("child"))
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        answers.set()
+        await asyncio.gather(under_way, waiting)
+
+    with EventLog(tmp_path) as log:
+        asyncio.run(main())
+        assert sorted(_requests(tmp_path)) == ["child", "under way", "waiting"]
 
 
 def test_content_is_sampled_by_request_and_redacted_before_it_is_written(tmp_path: Path) -> None:

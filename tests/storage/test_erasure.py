@@ -13,6 +13,7 @@ from tests.storage.logs import NOW, call, column, rating, stored
 
 from promptarena.definitions.clock import ManualClock
 from promptarena.definitions.events import EVENT_TYPES, Content, Event, Exposure
+from promptarena.errors import StorageError
 from promptarena.storage import erased_events
 from promptarena.storage.content_policy import ContentPolicy
 from promptarena.storage.durable_files import lock
@@ -193,6 +194,32 @@ def test_a_watch_sees_an_entry_from_the_moment_it_was_added(tmp_path: Path) -> N
         assert not watch.current().has("user", str(at))
         add_tombstones(folder, [Identity("user", str(at))])
         assert watch.current().has("user", str(at))
+    watch.close()
+
+
+def test_a_watch_knows_whether_anybody_was_erased(tmp_path: Path) -> None:
+    folder = LogFolder(tmp_path)
+    before = TombstoneWatch(folder)
+    assert before.nobody()
+    add_tombstones(folder, [Identity("user", "ann")])
+    after = TombstoneWatch(folder)
+    for watch in (before, after):
+        assert not watch.nobody()
+        assert watch.current().has("user", "ann")
+        assert not watch.nobody()
+        watch.close()
+
+
+def test_a_list_that_could_not_be_read_is_read_at_the_next_look(tmp_path: Path) -> None:
+    folder = LogFolder(tmp_path)
+    watch = TombstoneWatch(folder)
+    add_tombstones(folder, [Identity("user", "ann")])
+    aside = folder.tombstone_key.rename(tmp_path / "aside")
+    for _ in range(2):
+        with pytest.raises(StorageError, match="read the key"):
+            watch.current()
+    aside.rename(folder.tombstone_key)
+    assert watch.current().has("user", "ann")
     watch.close()
 
 

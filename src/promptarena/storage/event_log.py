@@ -19,13 +19,21 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, TypeGuard
 
 import msgspec
 
 from promptarena.definitions.clock import Clock, SystemClock
-from promptarena.definitions.event_lines import encode_events
-from promptarena.definitions.events import EVENT_TYPES, Content, Event, Kind
+from promptarena.definitions.event_lines import encode_events, encoded
+from promptarena.definitions.events import (
+    EVENT_TYPES,
+    Content,
+    Event,
+    Exposure,
+    Generation,
+    Kind,
+    Measurement,
+)
 from promptarena.errors import ArenaError, Location, StorageError
 from promptarena.storage.content_policy import ContentPolicy
 from promptarena.storage.group_commit import GroupCommit
@@ -41,6 +49,8 @@ Durability: TypeAlias = Literal["power", "process"]
 """What an acknowledged event survives: a power cut, or the death of this process."""
 
 _SEVERAL: Final = (list, tuple)
+_KEPT: Final = frozenset({Exposure, Generation, Measurement})
+"""Kinds that no policy changes."""
 
 
 @dataclass(slots=True)
@@ -132,6 +142,7 @@ class EventLog(LogReader):
         self._tombstones = TombstoneWatch(self.folder)
         self._writer = SegmentWriter(self.folder, self._settings, self._clock)
         self._commit = GroupCommit(self._writer.write_durably)
+        self._open = True
         self._closed = threading.Event()
         self.background_error: ArenaError | None = None
         """What the last background round failed with, if it did."""
@@ -175,13 +186,20 @@ class EventLog(LogReader):
         What is wrong with an event is raised at once. A wait that is cancelled does not take back what was
         handed over.
 
+        Args:
+            checked: an event that comes alone, for `power`, is then encoded with all others that wait. Until
+                it is written nobody may change what it holds, such as its `params`. If it cannot be encoded
+                after all, the wait raises that, and the others are written.
+
         Raises:
             EventError, StorageError: as `append`.
         """
         loop = get_running_loop()
+        if checked and durability == "power" and self._as_it_is(events):
+            return self._commit.append_async(events, loop)
         lines = self._lines(events, checked)
         if lines and durability == "power":
-            return self._commit.append_async(lines, loop)
+            return self._commit.append_async(encoded(lines), loop)
         if lines:
             self._writer.write(lines)
         done: asyncio.Future[None] = loop.create_future()
@@ -231,6 +249,7 @@ class EventLog(LogReader):
 
     def close(self) -> None:
         """Commit what waits and let go of the open segment, which whoever maintains the log then seals."""
+        self._open = False
         self._closed.set()
         if self._thread is not None:
             self._thread.join()
@@ -248,7 +267,9 @@ class EventLog(LogReader):
 
     def _lines(self, events: Event | Sequence[Event], checked: bool) -> bytes:
         """What is written of these events, if anything is."""
-        if self._closed.is_set():
+        if self._as_it_is(events):
+            return encode_events((events,), checked=checked)
+        if not self._open:
             raise StorageError("this log is closed.", where=Location(self.folder.root))
         batch: Sequence[Event] = events if isinstance(events, _SEVERAL) else (events,)
         look = bool(self._tombstones.current())
@@ -263,6 +284,12 @@ class EventLog(LogReader):
         if not batch:
             return b""
         return encode_events(batch, checked=checked)
+
+    def _as_it_is(self, events: Any) -> TypeGuard[Event]:
+        """Whether this is one event, to be written as it is: the common case, told quickly."""
+        return (
+            type(events) in _KEPT and events.received_at is None and self._open and self._tombstones.nobody()
+        )
 
     def _admitted(self, event: Event) -> Event | None:
         if self._tombstones.current().covers(event):

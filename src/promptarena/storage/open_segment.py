@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -112,7 +111,7 @@ class SegmentWriter:
         with self._writing:
             self._write(lines)
 
-    def write_durably(self, lines: Sequence[bytes]) -> None:
+    def write_durably(self, lines: bytes) -> None:
         """One write(2) of all of it and one fdatasync: survives a power cut.
 
         Raises:
@@ -121,7 +120,7 @@ class SegmentWriter:
         self._rotate_if_due()
         with self._syncing:
             with self._writing:
-                segment = self._write(b"".join(lines))
+                segment = self._write(lines)
             try:
                 segment.sync()
             except OSError as error:

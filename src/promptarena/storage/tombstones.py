@@ -171,16 +171,25 @@ class TombstoneWatch:
         except OSError as error:
             raise explained(error, "open the log", folder.tombstone_size) from error
         self._size = memoryview(self._shared).cast("Q")
-        self._seen = self._size[0]
-        self._known = read_tombstones(folder)
+        size = self._size[0]
+        known = read_tombstones(folder)
+        self._read = size, known
+        # The list only grows: once it is longer, there is somebody.
+        self._nobody_at = -1 if known else size
 
     def current(self) -> Tombstones:
         """All entries added before this call."""
-        if (size := self._size[0]) != self._seen:
-            # In this order: an entry added in between is read now and once more at the next call.
-            self._seen = size
-            self._known = read_tombstones(self._folder)
-        return self._known
+        seen, known = self._read
+        if (size := self._size[0]) != seen:
+            # The size first: an entry added in between is read now and once more at the next call. Other
+            # threads learn of both at once, and of neither if the list cannot be read.
+            known = read_tombstones(self._folder)
+            self._read = size, known
+        return known
+
+    def nobody(self) -> bool:
+        """Whether no entry was added before this call, as in most logs."""
+        return self._size[0] == self._nobody_at
 
     def close(self) -> None:
         self._size.release()
