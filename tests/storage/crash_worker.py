@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import sys
@@ -41,7 +42,10 @@ def check(root: Path, reader: LogReader) -> int:
 
 
 def write(root: Path, seed: int) -> None:
-    """Append from three threads, one event or several, new ones and repetitions; note what is acknowledged."""
+    """Append from three threads and twenty tasks, one event or several, new ones and repetitions.
+
+    What is acknowledged is noted.
+    """
     log = EventLog(root / "log", settings=SETTINGS)
     notes = os.open(root / f"acknowledged-{os.getpid()}", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
@@ -57,6 +61,20 @@ def write(root: Path, seed: int) -> None:
             sent = [*sent[-50:], *events]
             time.sleep(0.01)
 
+    async def wait(number: int) -> None:
+        chance = random.Random(seed * 10 + number)
+        sent = call("r")
+        while True:
+            event = sent if chance.random() < 0.1 else call("r")
+            await log.append_async(event, chance.choice(["power", "process"]), checked=True)
+            os.write(notes, f"{event.event_id}\n".encode())
+            sent = event
+            await asyncio.sleep(0.05)
+
+    async def waits() -> None:
+        await asyncio.gather(*(wait(number) for number in range(3, 23)))
+
+    threading.Thread(target=asyncio.run, args=(waits(),)).start()
     for number in range(3):
         threading.Thread(target=work, args=(number,)).start()
 
