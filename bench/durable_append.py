@@ -4,8 +4,8 @@ The floors' lines were encoded before the clock starts, but where "encode" is sa
 looks for the erased and wakes whoever waits. Events are `checked`, as the gateway's own are. In /var/tmp,
 which is on a disk.
 
-What `power` costs beside its floor depends on how long the disk takes: ours adds about 1.2 ms of Python to
-256 waiting tasks. Virtual disks answer an fdatasync in .4 ms, out of a cache; ones that mean it take 2 to 10.
+What `power` costs beside its floor depends on how long the disk takes: ours adds about 1 ms of Python to 256
+waiting tasks. Virtual disks answer an fdatasync in .4 ms, out of a cache; ones that mean it take 2 to 10.
 The promise is for a disk of 5 ms, to which every fdatasync of both is stretched; this disk's own is told.
 
 `process` is promised for batches, since that is how the SDK's queue writes. One event a call cannot keep it
