@@ -140,6 +140,14 @@ gate: {win_rate: {above: 1.5}, checks: {zzz: {margin: 2%}, all: {margin: 2%, min
         (("judge:", "control: treatmnt\njudge:"), "Did you mean `treatment`?"),
         (("judge:", "gate: {}\njudge:"), "A gate asks for at least one of `win_rate`, `axes` and `checks`."),
         (("judge:", "gate: {checks: {all: {min: 1}}}\njudge:"), "There are no checks"),
+        (
+            ("judge:", "checks: [{length: 9}]\ngate: {checks: {all: {margin: 5}}}\njudge:"),
+            "Write 0.05 for 5 points, or 5% for that part of the control's.",
+        ),
+        (
+            ("judge:", "checks: [{length: 9}]\ngate: {checks: {all: {margin: 100%}}}\njudge:"),
+            "A margin of 100% allows every pass rate",
+        ),
         (("judge:", "gate: {axes: {tone: {margin: 1}}}\njudge:"), "Axes need a judge that scores answers"),
         (("judge:", "gate: {win_rate: {}, axes: {}, checks: {}, alhpa: 1}\njudge:"), "Did you mean `alpha`?"),
         (("judge:", "gate: {win_rate: {}, alpha: 0.5}\njudge:"), "less than 0.5"),

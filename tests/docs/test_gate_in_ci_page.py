@@ -78,7 +78,7 @@ def test_the_workflow_runs_and_leaves_what_it_uploads(
 def test_the_gate_is_the_exit_status(arena: Arena, project: Path) -> None:
     assert arena("duel", "duel.yaml").status == 0
     path = project / "duel.yaml"
-    path.write_text(path.read_text().replace("10%", "2%"))
+    path.write_text(path.read_text().replace("margin: 0.1}", "margin: 0.02}"))
     assert arena("duel", "duel.yaml").status == 3, "60 cases cannot show a margin of 2 points"
     verdicts = project / "verdicts.csv"
     swapped = re.sub(r"(treatment|control)$", "control", verdicts.read_text(), flags=re.MULTILINE)

@@ -47,7 +47,7 @@ def win_gate(judged: JudgedPair, above: float = 0.5, alpha: float = 0.025) -> Ga
     return decide(rule, ["new"], {"new": judged}, {})
 
 
-def check_gate(new: list[int], old: list[int], **rule: float) -> Gate:
+def check_gate(new: list[int], old: list[int], **rule: float | str) -> Gate:
     results = {"new": np.array(new, dtype=np.int8), "old": np.array(old, dtype=np.int8)}
     asked = GateRule(checks={"polite": CheckRule.model_validate(rule)})
     return decide(asked, ["new"], {}, {"polite": results})
@@ -173,6 +173,12 @@ def test_orders_drawn_at_random_are_rarely_called_uneven() -> None:
         ([PASSED] * 100, [PASSED] * 100, {"margin": 0.05}, GateStatus.PASS),
         ([PASSED] * 80 + [FAILED] * 20, [PASSED] * 100, {"margin": 0.05}, GateStatus.FAIL),
         ([PASSED] * 96 + [FAILED] * 4, [PASSED] * 100, {"margin": 0.05}, GateStatus.INCONCLUSIVE),
+        ([PASSED] * 100, [PASSED] * 100, {"margin": "5%"}, GateStatus.PASS),
+        # Half of the control's passes are gone, which is 5 points of the rate.
+        ([PASSED] * 50 + [FAILED] * 950, [PASSED] * 100 + [FAILED] * 900, {"margin": 0.1}, GateStatus.PASS),
+        ([PASSED] * 50 + [FAILED] * 950, [PASSED] * 100 + [FAILED] * 900, {"margin": "10%"}, GateStatus.FAIL),
+        ([PASSED] * 90 + [MISSING] * 10, [PASSED] * 100, {"margin": "5%"}, GateStatus.INCONCLUSIVE),
+        ([PASSED] * 100, [PASSED] * 90 + [MISSING] * 10, {"margin": "5%"}, GateStatus.PASS),
         ([PASSED] * 100, [FAILED] * 20 + [PASSED] * 80, {"above": 0.0}, GateStatus.PASS),
         ([PASSED] * 100, [PASSED] * 100, {"above": 0.0}, GateStatus.INCONCLUSIVE),
         ([PASSED] * 100, [FAILED] * 100, {"min": 0.95}, GateStatus.PASS),
@@ -192,14 +198,34 @@ def test_orders_drawn_at_random_are_rarely_called_uneven() -> None:
     ],
 )
 def test_checks_decide_by_margin_superiority_or_floor(
-    new: list[int], old: list[int], rule: dict[str, float], status: GateStatus
+    new: list[int], old: list[int], rule: dict[str, float | str], status: GateStatus
 ) -> None:
     assert check_gate(new, old, **rule).status == status
 
 
+def test_a_margin_of_a_check_in_per_cent_is_of_the_controls_own_rate() -> None:
+    new, old = [PASSED] * 60 + [FAILED] * 40, [PASSED] * 80 + [FAILED] * 20
+    [condition] = check_gate(new, old, margin="10%").conditions
+    assert condition.value == pytest.approx(0.6 - 0.9 * 0.8)
+    assert condition.threshold == 0
+    assert condition.text.startswith("check: polite: new differs from 0.9 of the control by -12.0 points")
+
+
+def test_a_change_exactly_at_a_checks_margin_in_per_cent_seldom_passes() -> None:
+    rng, runs, cases = np.random.default_rng(29), 400, 200
+    passed = 0
+    for _ in range(runs):
+        old = rng.random(cases) < 0.8
+        new = np.where(rng.random(cases) < 0.5, old & (rng.random(cases) < 0.9), rng.random(cases) < 0.72)
+        gate = check_gate(new.astype(int).tolist(), old.astype(int).tolist(), margin="10%")
+        passed += gate.status is GateStatus.PASS
+    assert passed / runs <= 0.025 + 2 * math.sqrt(0.025 * 0.975 / runs)
+
+
 def test_all_treatments_must_pass_all_conditions_and_the_worst_is_told_first() -> None:
     rule = GateRule(
-        win_rate=WinRateRule(), checks={"polite": CheckRule(margin=0.05), "all": CheckRule(min=0.5)}
+        win_rate=WinRateRule(),
+        checks={"polite": CheckRule.model_validate({"margin": 0.05}), "all": CheckRule(min=0.5)},
     )
     passed = np.ones(100, dtype=np.int8)
     checks = {

@@ -159,10 +159,11 @@ def _say_first(plan: DuelPlan | None) -> None:
     """What the cases can show, told before anything is paid."""
     if plan is None:
         return
+    from promptarena.evaluation.counted import counted
     from promptarena.reporting.duel_plan_outline import plan_sentences
 
     for sentence in plan_sentences(plan):
-        typer.echo(f"{plan.cases:,} cases; {sentence}.", err=True)
+        typer.echo(f"{counted(plan.cases, 'case')}; {sentence}.", err=True)
 
 
 @dataclass(frozen=True, slots=True)

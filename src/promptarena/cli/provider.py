@@ -31,6 +31,7 @@ def provider(
 
     It answers for a small shop's support and judges such answers, by a draw of the seed and the request: no
     language model is behind it. `gpt-4o-mini` and `gpt-4o` are other names of `sim-small` and `sim-large`.
+    Embeddings are simulated by the words that texts share: `sim-embedding`, or `text-embedding-3-small`.
     """
     from promptarena.demo.provider import SimulatedProvider
 

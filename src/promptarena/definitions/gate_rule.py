@@ -39,8 +39,9 @@ class WinRateRule(Frozen):
 class CheckRule(Frozen):
     """What a treatment's pass rate must show; one of the three."""
 
-    margin: Share | None = None
-    """At most this much below the control's, by paired difference (non-inferiority)."""
+    margin: Margin | None = None
+    """At most this much below the control's, by paired difference (non-inferiority); a plain number is of the
+    rate itself (0.1: 10 points), with `%` it is of the control's rate."""
     above: Annotated[float, Field(ge=0, lt=1)] | None = None
     """More than this above the control's, by paired difference (superiority)."""
     min: Share | None = None
@@ -51,6 +52,19 @@ class CheckRule(Frozen):
         if sum(value is not None for value in (self.margin, self.above, self.min)) != 1:
             raise mistake(
                 "A check's rule is one of `margin`, `above` and `min`.", involving=("margin", "above", "min")
+            )
+        if self.margin is not None and self.margin.value >= 1:
+            points, wanted = self.margin.value, self.margin.value / 100
+            hint = "Without % a margin is of the rate itself: 0.1 is 10 points."
+            if not self.margin.relative and points < 100:
+                hint = (
+                    f"Write {wanted:g} for {points:g} points, or {points:g}% for that part of the control's."
+                )
+            raise mistake(
+                f"A margin of {self.margin} allows every pass rate there is, from 0 to 1.",
+                field="margin",
+                involving=("margin",),
+                hint=hint,
             )
         return self
 

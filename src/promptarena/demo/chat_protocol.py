@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from promptarena.demo.bot import ALIASES, MODELS, Reply
@@ -94,11 +94,10 @@ def stream_events(body: Mapping[str, Any], reply: Reply, name: str) -> Iterator[
     yield 0, b"data: [DONE]\n\n"
 
 
-def model_list() -> bytes:
+def model_list(names: Iterable[str]) -> bytes:
     """What `/v1/models` says."""
     models = [
-        {"id": name, "object": "model", "created": _CREATED, "owned_by": "promptarena-demo"}
-        for name in MODELS
+        {"id": name, "object": "model", "created": _CREATED, "owned_by": "promptarena-demo"} for name in names
     ]
     return _json({"object": "list", "data": models})
 

@@ -4,9 +4,9 @@
         client = openai.OpenAI(base_url=provider.base_url, api_key="any")
         client.chat.completions.create(model="sim-small", messages=[...])
 
-It has chat completions, streamed ones included, and the list of models; it fails now and then with 429 and
-500. What it answers is decided by the seed, the request and the number of its repetition (which the `openai`
-package sends; of other clients it is counted): not by time, order or chance. See `bot`.
+It has chat completions, streamed ones included, embeddings and the list of models; it fails now and then
+with 429 and 500. What it answers is decided by the seed, the request and the number of its repetition (which
+the `openai` package sends; of other clients it is counted): not by time, order or chance. See `bot`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Final
 
-from promptarena.demo.bot import Failure, Reply, answer
+from promptarena.demo.bot import MODELS, Failure, Reply, answer
 from promptarena.demo.chat_protocol import (
     BadRequestError,
     checked_request,
@@ -29,10 +29,12 @@ from promptarena.demo.chat_protocol import (
     model_list,
     stream_events,
 )
+from promptarena.demo.embeddings import EMBEDDING_MODEL, embedding_answer
 from promptarena.demo.http_server import Answer, Request, serve_connection
 
 __all__ = ["SimulatedProvider"]
 
+_VECTORS_S: Final = 0.004
 _RETRY_AFTER: Final = {"retry-after-ms": "20"}
 _SAID: Final = {
     429: "Rate limit reached (simulated). Please try again in 20ms.",
@@ -137,9 +139,13 @@ class SimulatedProvider:
         match request.method, request.path:
             case "POST", "/v1/chat/completions":
                 return await self._complete(request)
+            case "POST", "/v1/embeddings":
+                vectors = embedding_answer(request.body)
+                await self._wait(_VECTORS_S)
+                return Answer(200, vectors)
             case "GET", "/v1/models":
-                return Answer(200, model_list())
-            case _, "/v1/chat/completions" | "/v1/models":
+                return Answer(200, model_list((*MODELS, EMBEDDING_MODEL)))
+            case _, "/v1/chat/completions" | "/v1/embeddings" | "/v1/models":
                 raise BadRequestError(405, f"Not allowed to {request.method} on {request.path}.")
         raise BadRequestError(404, f"Unknown request URL: {request.method} {request.path}.")
 

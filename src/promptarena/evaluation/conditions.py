@@ -52,7 +52,7 @@ class Condition:
     high: float = 1.0
     """What a mean score of 1 is."""
     kept: float = 1.0
-    """How much of the control's score is subtracted: less than 1 for a margin in %, 0 for a floor."""
+    """How much of the control's score or rate is subtracted: less than 1 for a margin in %, 0 for a floor."""
     outputs: bool = True
     """Whether what is missing is outputs, rather than outcomes of a judge."""
 
@@ -208,19 +208,22 @@ def _checks(
 
 
 def _check(name: str, rule: CheckRule, treatment: str, control: str, results: CheckResults) -> Condition:
-    absolute = rule.min is not None
+    # As of an axis: one contrast with a part of the control.
+    kept, asked = 1.0, rule.above or 0.0
+    if rule.min is not None:
+        kept, asked = 0.0, rule.min
+    elif rule.margin is not None and rule.margin.relative:
+        kept = 1 - rule.margin.value
+    elif rule.margin is not None:
+        asked = -rule.margin.value
     one, other = results[treatment].astype(np.float64), results[control].astype(np.float64)
     counts = (one != NOT_APPLICABLE) & (other != NOT_APPLICABLE)
     worst, best = ((_passes(one, fill), _passes(other, 1 - fill)) for fill in (0.0, 1.0))
     known = (_passes(one, np.nan), _passes(other, np.nan))
     scores = [
-        np.where(counts, pair[0] if absolute else (1 + pair[0] - pair[1]) / 2, np.nan)
+        np.where(counts, pair[0] if kept == 0 else _share(pair[0] - kept * pair[1], (-kept, 1.0)), np.nan)
         for pair in (known, worst, best)
     ]
-    if rule.min is not None:
-        asked = rule.min
-    else:
-        asked = rule.above if rule.above is not None else -(rule.margin or 0.0)
     return Condition(
         name=f"check: {name}",
         variant=treatment,
@@ -229,8 +232,9 @@ def _check(name: str, rule: CheckRule, treatment: str, control: str, results: Ch
         worst=scores[1],
         best=scores[2],
         asked=asked,
-        unit="share" if absolute else "points",
-        low=0.0 if absolute else -1.0,
+        unit="points" if rule.min is None else "share",
+        low=-kept,
+        kept=kept,
     )
 
 

@@ -24,6 +24,7 @@ from promptarena.evaluation.check_rates import CheckResults, Codes
 from promptarena.evaluation.checks import PreparedCheck, prepare_check
 from promptarena.evaluation.conclude import conclude, gate_conditions
 from promptarena.evaluation.conditions import Condition
+from promptarena.evaluation.counted import counted
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset, load_dataset
 from promptarena.evaluation.duel_plan import plan_duel
@@ -301,13 +302,14 @@ def _check_all(
             untaken = int((~observed.taken).sum())
             cases, without = cases - untaken, without - untaken
         if without:
-            notes.append(f"{name} has no output for {without:,} of {cases:,} cases")
+            notes.append(f"{name} has no output for {without:,} of {counted(cases, 'case')}")
         for number, check in enumerate(checks):
             results[check.title][name] = found.results[number]
     for title, by_variant in results.items():
         skipped = max((int((codes == NOT_APPLICABLE).sum()) for codes in by_variant.values()), default=0)
         if skipped:
             notes.append(
-                f"the check {title!r} does not apply to {skipped:,} cases, or what it looks at is not known"
+                f"the check {title!r} does not apply to {counted(skipped, 'case')}, or what it looks at is "
+                "not known"
             )
     return dict(results), lengths, notes

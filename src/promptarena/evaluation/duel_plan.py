@@ -16,6 +16,7 @@ import numpy as np
 
 from promptarena.definitions.duel import Duel
 from promptarena.definitions.duel_readout import DuelPlan, MinimumEffect
+from promptarena.definitions.gate_rule import AxisRule, CheckRule
 from promptarena.errors import DataError, Location
 from promptarena.evaluation.case_frame import CaseFrame, independent_cases
 from promptarena.stats.power import detectable_effect
@@ -94,11 +95,7 @@ def _asked(
         if rule.min is not None:
             yield f"axis: {axis}", rule.min, "level", (low, high)
             continue
-        kept, asked = 1.0, rule.above or 0.0
-        if rule.margin is not None and rule.margin.relative:
-            kept = 1 - rule.margin.value
-        elif rule.margin is not None:
-            asked = -rule.margin.value
+        kept, asked = _margin_of(rule)
         yield f"axis: {axis}", asked, "levels", (low - kept * high, high - kept * low)
     for check in duel.checks:
         rule_of_check = gate.checks.get(check.title, gate.checks.get("all"))
@@ -107,8 +104,15 @@ def _asked(
         if rule_of_check.min is not None:
             yield f"check: {check.title}", rule_of_check.min, "share", (0.0, 1.0)
         else:
-            asked = rule_of_check.above if rule_of_check.above is not None else -(rule_of_check.margin or 0.0)
-            yield f"check: {check.title}", asked, "points", (-1.0, 1.0)
+            kept, asked = _margin_of(rule_of_check)
+            yield f"check: {check.title}", asked, "points", (-kept, 1.0)
+
+
+def _margin_of(rule: AxisRule | CheckRule) -> tuple[float, float]:
+    """How much of the control is compared with, and by what more than that is asked for."""
+    if rule.margin is not None and rule.margin.relative:
+        return 1 - rule.margin.value, 0.0
+    return 1.0, -rule.margin.value if rule.margin is not None else rule.above or 0.0
 
 
 def _effect(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from promptarena.definitions.duel_readout import GateStatus
 from promptarena.evaluation.conditions import Condition
+from promptarena.evaluation.counted import counted
 
 __all__ = ["anytime_text", "bounds_words", "condition_text", "in_words"]
 
@@ -42,7 +43,7 @@ def condition_text(
             GateStatus.INVALID: "but most cases have no outcome, so it says nothing of the dataset",
         }[status]
         return (
-            f"{condition.variant} wins {value:.1%} of {known:,} cases against {condition.control} "
+            f"{condition.variant} wins {value:.1%} of {counted(known, 'case')} against {condition.control} "
             f"({told}), {tail}."
         )
     asked = _asked(condition)
@@ -54,8 +55,8 @@ def condition_text(
         GateStatus.INVALID: f"but most {missing} missing, so it says nothing of the dataset",
     }[status]
     return (
-        f"{condition.name}: {condition.variant} {_found(condition, value)} over {known:,} cases ({told}), "
-        f"{tail}."
+        f"{condition.name}: {condition.variant} {_found(condition, value)} over {counted(known, 'case')} "
+        f"({told}), {tail}."
     )
 
 
@@ -93,13 +94,18 @@ def anytime_text(
         told += f", {missing:,} missing counted against it in one and for it in the other"
     if condition.name == "win_rate":
         asked = f"a win rate above {condition.asked:.1%}"
-        found = f"{condition.variant} wins {value:.1%} of {known:,} cases against {condition.control}"
+        found = (
+            f"{condition.variant} wins {value:.1%} of {counted(known, 'case')} against {condition.control}"
+        )
     else:
         asked = _asked(condition)
-        found = f"{condition.name}: {condition.variant} {_found(condition, value)} over {known:,} cases"
+        found = (
+            f"{condition.name}: {condition.variant} {_found(condition, value)} over {counted(known, 'case')}"
+        )
+    settled = f"it was settled after {after or 0:,} of {counted(cases, 'case')}"
     tail = {
-        GateStatus.PASS: f"which shows {asked}; it was settled after {after or 0:,} of {cases:,} cases",
-        GateStatus.FAIL: f"which rules out {asked}; it was settled after {after or 0:,} of {cases:,} cases",
+        GateStatus.PASS: f"which shows {asked}; {settled}",
+        GateStatus.FAIL: f"which rules out {asked}; {settled}",
         GateStatus.INCONCLUSIVE: f"which does not settle {asked}",
         GateStatus.INVALID: "but most of these cases have no outcome, so it says nothing of the dataset",
     }[status]
@@ -128,13 +134,13 @@ def bounds_words(low: str, high: str, alpha: float, missing: int) -> str:
 
 
 def _found(condition: Condition, value: float) -> str:
+    of = "the control" if condition.kept == 1 else f"{condition.kept:.4g} of the control"
     match condition.unit:
         case "share":
             return f"passes {value:.1%}"
         case "points":
-            return f"differs from the control by {value * 100:+.1f} points"
+            return f"differs from {of} by {value * 100:+.1f} points"
         case "levels":
-            of = "the control" if condition.kept == 1 else f"{condition.kept:.4g} of the control"
             return f"differs from {of} by {value:+.2f} levels"
         case "level":
             return f"scores {value:.2f}"

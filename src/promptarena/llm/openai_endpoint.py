@@ -70,7 +70,9 @@ def embedding_answer(answer: Any, timing: Timing) -> Received:
         raise error_within(answer) or AttemptError(
             "the answer holds no vector", Failure.TRANSIENT, began=True
         )
-    facts = ResponseFacts(output=json.dumps(numbers), **read_usage(value(answer, "usage")))
+    # Nothing is generated, so a vector's price is that of its input.
+    told = {"output_tokens": 0} | read_usage(value(answer, "usage"))
+    facts = ResponseFacts(output=json.dumps(numbers), **told)
     return Received(facts=facts, timing=timing)
 
 

@@ -259,6 +259,22 @@ def test_a_call_that_fails_by_itself_is_missing_counted_and_told(tmp_path: Path)
     assert "content policy" in failed["error"]
 
 
+def test_what_happens_once_is_told_in_the_singular(tmp_path: Path) -> None:
+    refused: list[object] = []
+
+    def behave(asked: Asked, number: int) -> bytes:
+        if not refused and not is_judge(asked) and "parcel 3" in asked.body["messages"][-1]["content"]:
+            refused.append(asked)
+            return refuses(400, "content policy")
+        return sensible(asked, number)
+
+    with provider(behave) as server:
+        found = run(write(tmp_path, duel=DUEL + "checks: [{contains: policy}]\n", cases=8), server)
+    told = " ".join(found.notes)
+    assert "1 answer failed and is missing" in told
+    assert "1 call without an answer: " in told
+
+
 def test_empty_refused_and_cut_answers_are_counted(tmp_path: Path) -> None:
     def behave(asked: Asked, _number: int) -> bytes:
         at = int(asked.body["messages"][-1]["content"].split()[4])

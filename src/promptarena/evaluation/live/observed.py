@@ -20,6 +20,7 @@ from promptarena.evaluation.asking import variant_templates
 from promptarena.evaluation.case_frame import frame_of
 from promptarena.evaluation.cases import Case
 from promptarena.evaluation.conditions import Condition
+from promptarena.evaluation.counted import counted
 from promptarena.evaluation.data_problems import DataProblems
 from promptarena.evaluation.dataset import Dataset
 from promptarena.evaluation.early_stop import EarlyStop
@@ -286,7 +287,7 @@ class _Observation:
         if counts.done and not calls.sent and not calls.cached:
             reasons = "; ".join(f"{reason} ({times:,})" for reason, times in self._reasons())
             raise ModelCallError(
-                f"None of {counts.done:,} calls got an answer: {reasons}.",
+                f"None of {counted(counts.done, 'call')} got an answer: {reasons}.",
                 hint="Mend that; the same command goes on from here.",
             )
 
@@ -297,25 +298,35 @@ class _Observation:
     def _notes(self) -> Iterator[str]:
         counts, calls = self._counts, self._setup.client.counts
         known = f", {calls.cached:,} known already" if calls.cached else ""
+        run_id = self._plan.identity.run_id
         yield (
-            f"run {self._plan.identity.run_id}: {counts.done:,} calls{known}, ${counts.usd:.4f} spent; its "
-            f"answers and judgments are in {self._setup.runs / self._plan.identity.run_id}"
+            f"run {run_id}: {counted(counts.done, 'call')}{known}, ${counts.usd:.4f} spent; its answers and "
+            f"judgments are in {self._setup.runs / run_id}"
         )
-        for number, what in (
-            (counts.failed_answers, "answers failed and are missing"),
-            (counts.failed_judgments, "judgments failed and are unscored"),
-            (counts.empty_answers, "answers are empty"),
-            (counts.refused_answers, "answers are refusals, by the model or by the provider's filter"),
-            (counts.cut_answers, "answers were cut at the limit of tokens"),
+        filtered = "by the model or by the provider's filter"
+        for number, one, many in (
+            (counts.failed_answers, "answer failed and is missing", "answers failed and are missing"),
+            (counts.failed_judgments, "judgment failed and is unscored", "judgments failed and are unscored"),
+            (counts.empty_answers, "answer is empty", "answers are empty"),
+            (counts.refused_answers, f"answer is a refusal, {filtered}", f"answers are refusals, {filtered}"),
+            (
+                counts.cut_answers,
+                "answer was cut at the limit of tokens",
+                "answers were cut at the limit of tokens",
+            ),
         ):
             if number:
-                yield f"{number:,} {what}"
+                yield counted(number, one, many)
         if self._unkept is not None:
             yield f"the judge's configuration is in the run's folder alone; the registry: {self._unkept}"
         for reason, times in self._reasons():
-            yield f"{times:,} calls without an answer: {reason}"
+            yield f"{counted(times, 'call')} without an answer: {reason}"
         if unpriced := self._setup.client.budget.unpriced:
-            yield f"{unpriced:,} calls have no known price and are not in the costs"
+            yield counted(
+                unpriced,
+                "call has no known price and is not in the costs",
+                "calls have no known price and are not in the costs",
+            )
 
     def _write_about(self, folder: RunFolder, ended: str | None) -> None:
         duel, plan, calls = self._duel, self._plan, self._setup.client.counts

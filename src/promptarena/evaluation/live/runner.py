@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from promptarena.errors import ArenaError, BudgetSpentError, Problem, RunStoppedError
 from promptarena.evaluation.cases import Case
+from promptarena.evaluation.counted import counted
 from promptarena.evaluation.live.setup import RunCounts
 from promptarena.llm.provider_client import ProviderClient
 
@@ -163,8 +164,9 @@ def stopped(error: ArenaError, counts: RunCounts) -> RunStoppedError:
     missing = max(counts.calls - counts.done, 0) + counts.failed
     failed = f", {counts.failed:,} of which failed" if counts.failed else ""
     told = (
-        f"{counts.complete:,} of {counts.cases:,} cases are complete; about {missing:,} of {counts.calls:,} "
-        f"calls are missing{failed}; ${counts.usd:.4f} were spent in this run."
+        f"{counts.complete:,} of {counted(counts.cases, 'case is', 'cases are')} complete; about {missing:,} "
+        f"of {counted(counts.calls, 'call is', 'calls are')} missing{failed}; ${counts.usd:.4f} "
+        "were spent in this run."
     )
     first, *others = error.problems
     more = "With a higher --budget the" if isinstance(error, BudgetSpentError) else "The"
