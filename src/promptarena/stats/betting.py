@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
+from promptarena.stats.line_crossing import crossing_distance, crossing_rate
+
 __all__ = ["log_wealth_above", "log_wealth_below", "mean_bounds"]
 
 Vector = NDArray[np.float64]
@@ -22,17 +24,27 @@ _LARGEST: Final = 0.5
 _LARGEST_PLANNED: Final = 0.75
 """Of the wealth, on one value. The greater decides small planned duels sooner; without a plan, whose early
 stakes are high anyway, it loses power (.64 instead of .81 in the example of `log_wealth_above`)."""
+_SLOPE: Final = 0.75
+"""Of a planned gambler's line, in standard deviations of the whole sum a whole run: 0 has the most power at
+the end (O'Brien and Fleming's shape), more decides sooner."""
+_GRID: Final = np.linspace(0.0, 1.0, 65)
 
 
 def log_wealth_above(scores: ArrayLike, mean: float, *, alpha: float, planned: int | None = None) -> Vector:
     """Log wealth, after each score, of a gambler who bets that the mean is above `mean`.
 
-    The wealth is the product of 1 + min(l_i, b / mean) (x_i - mean), with the stake
-    l_i = sqrt(2 log(1 / alpha) / (v_i T)), v_i the variance estimated from the scores before i and T = i
-    log(i + 1), or T = planned; b is 1/2, or 3/4 where planned. The first keeps gaining for ever; the second
-    has the most power at the planned size and stays valid beyond it. With 200 scores, each 1 with
-    probability .65, at alpha .025: power .97 after on average 45% of the scores when planned, .81 after 51%
-    when not; the fixed test has .99.
+    The wealth is the product of 1 + min(l_i, b / mean) (x_i - mean), with v_i the variance estimated from the
+    scores before i. Without a plan l_i = sqrt(2 log(1 / alpha) / (v_i i log(i + 1))) and b = 1/2, which keeps
+    gaining for ever.
+
+    Of n planned scores the gambler stakes what makes the wealth follow, over alpha, the chance under the null
+    that the sum of x - mean will meet a line by the end: 1 at first, 1 / alpha on the line. With the sum's
+    distance d_i from the line and r_i = 1 - (i - 1) / n of the run left, l_i is - (d log P(d_i, r_i) / d d_i)
+    over sqrt(v_i n), and b = 3/4 (see `line_crossing`). Any stakes that rest on what came before are valid:
+    only power depends on how like a Brownian motion the sum is, and after n scores little of it is left.
+
+    With 200 scores, each 1 with probability .65, at alpha .025: power .98 after on average 45% of the scores
+    when planned, .81 after 51% when not; the fixed test has .99.
 
     Stop and decide that the mean is above where any element reaches log(1 / alpha). The wealth depends on the
     order: it must not depend on the scores (such as the order in which answers happened to be ready).
@@ -55,12 +67,13 @@ def log_wealth_above(scores: ArrayLike, mean: float, *, alpha: float, planned: i
             below 1.
 
     Source: Waudby-Smith and Ramdas 2024, "Estimating means of bounded random variables by betting", JRSS-B
-        86(1) (arXiv:2010.09686), hedged capital: Theorem 3 with its predictable plug-in bets.
+        86(1) (arXiv:2010.09686), hedged capital: Theorem 3, without a plan with its predictable plug-in bets.
+        The planned stakes are ours: the test martingale of a sequential test of Brownian motion.
     """
     values = _scores(scores)
     if not 0 <= mean < 1:
         raise ValueError(f"a null mean below the scores' bound is in [0, 1), not {mean}")
-    return _log_wealth(values, _stakes(values, alpha, planned), mean, planned)
+    return _log_wealth(values, mean, alpha, planned)
 
 
 def log_wealth_below(scores: ArrayLike, mean: float, *, alpha: float, planned: int | None = None) -> Vector:
@@ -75,12 +88,12 @@ def log_wealth_below(scores: ArrayLike, mean: float, *, alpha: float, planned: i
 def mean_bounds(scores: ArrayLike, *, alpha: float, planned: int | None = None) -> tuple[float, float]:
     """Two-sided 1 - alpha bounds of the mean that hold at every look together: hedged capital.
 
-    Each side is the mean at which a gambler with alpha / 2 would now be at 2 / alpha: the wealth falls as the
-    null mean rises, so there is one. Together the two sides are wrong, ever, with probability alpha at most.
+    Each side is the first mean against which a gambler with alpha / 2 has never been at 2 / alpha. Together
+    the two sides are wrong, ever, with probability alpha at most.
 
     >>> low, high = mean_bounds([1, 1, 0.75, 1, 0.5, 1, 0, 1, 1, 1] * 5, alpha=0.05, planned=50)
     >>> round(low, 3), round(high, 3)
-    (0.663, 0.921)
+    (0.676, 0.9)
 
     Args:
         scores: shape (n,), each in [0, 1], in the order they were taken; may be empty.
@@ -99,38 +112,60 @@ def mean_bounds(scores: ArrayLike, *, alpha: float, planned: int | None = None) 
 
 
 def _lower_bound(values: Vector, alpha: float, planned: int | None) -> float:
-    stakes = _stakes(values, alpha, planned)
     if len(values) == 0:
         return 0.0
     target = math.log(1 / alpha)
 
     def excess(mean: float) -> float:
-        return float(_log_wealth(values, stakes, mean, planned)[-1]) - target
+        return float(_log_wealth(values, mean, alpha, planned).max()) - target
 
     # Nobody gains by betting that a mean is above 1, so the wealth there is below its start.
-    return 0.0 if excess(0.0) <= 0 else float(brentq(excess, 0.0, 1.0, xtol=1e-12))
+    last = 0.0
+    for mean in _GRID.tolist():
+        if excess(mean) <= 0:
+            return 0.0 if mean == 0 else float(brentq(excess, last, mean, xtol=1e-12))
+        last = mean
+    raise AssertionError("a mean above 1 cannot be believed")
 
 
-def _log_wealth(values: Vector, stakes: Vector, mean: float, planned: int | None) -> Vector:
-    largest = _LARGEST if planned is None else _LARGEST_PLANNED
+def _log_wealth(values: Vector, mean: float, alpha: float, planned: int | None) -> Vector:
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha must lie strictly between 0 and 1, not {alpha}")
+    if planned is not None and planned < 1:
+        raise ValueError(f"at least one score is planned, not {planned}")
+    if planned is None:
+        stakes, largest = _open_stakes(values, alpha), _LARGEST
+    else:
+        stakes, largest = _planned_stakes(values, mean, alpha, planned), _LARGEST_PLANNED
     limited = np.minimum(stakes, largest / mean) if mean > 0 else stakes
     wealth: Vector = np.cumsum(np.log1p(limited * (values - mean)))
     return wealth
 
 
-def _stakes(values: Vector, alpha: float, planned: int | None) -> Vector:
+def _open_stakes(values: Vector, alpha: float) -> Vector:
     """One stake a value, each from the values before it only; shape (n,)."""
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must lie strictly between 0 and 1, not {alpha}")
-    if planned is not None and planned < 1:
-        raise ValueError(f"at least one score is planned, not {planned}")
     counts = np.arange(1, len(values) + 1)
-    means = (0.5 + np.cumsum(values)) / (counts + 1)
-    variances = (0.25 + np.cumsum((values - means) ** 2)) / (counts + 1)
-    before = np.concatenate([[0.25], variances[:-1]])[: len(values)]
-    horizon = counts * np.log(counts + 1) if planned is None else np.full(len(values), float(planned))
-    stakes: Vector = np.sqrt(2 * math.log(1 / alpha) / (before * horizon))
+    stakes: Vector = np.sqrt(
+        2 * math.log(1 / alpha) / (_variances_before(values) * counts * np.log(counts + 1))
+    )
     return stakes
+
+
+def _planned_stakes(values: Vector, mean: float, alpha: float, planned: int) -> Vector:
+    """The same for a gambler who makes for a line."""
+    taken = np.arange(len(values)) / planned
+    unit = np.sqrt(_variances_before(values) * planned)
+    gained = np.concatenate([[0.0], np.cumsum(values - mean)])[: len(values)] / unit
+    distance = np.maximum(crossing_distance(alpha, _SLOPE) + _SLOPE * taken - gained, 0.0)
+    return crossing_rate(distance, _SLOPE, np.maximum(1 - taken, 1 / planned)) / unit
+
+
+def _variances_before(values: Vector) -> Vector:
+    """Of the values before each, as if there had been a deviation of 1/2 at first; shape (n,)."""
+    counts = np.arange(2, len(values) + 2)
+    means = (0.5 + np.cumsum(values)) / counts
+    variances = (0.25 + np.cumsum((values - means) ** 2)) / counts
+    return np.concatenate([[0.25], variances[:-1]])[: len(values)]
 
 
 def _scores(scores: ArrayLike) -> Vector:
