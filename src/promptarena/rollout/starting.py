@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptarena.analysis.planned_size import check_size
 from promptarena.assignment.layers import Slot, free_slot
 from promptarena.definitions.clock import Clock
 from promptarena.definitions.course import Move, Status
@@ -64,6 +63,8 @@ class Starter:
         standing = self._registry.standing(experiment.name)
         if standing is not None:
             return self._amendment(file, project, standing, reason)
+        from promptarena.analysis.planned_size import check_size  # brings numpy, which assigning does without
+
         check_size(experiment, file)
         change = self._first(file, experiment, edits, slot, reason)
         return Prepared(experiment.name, change, experiment.notes)
