@@ -6,6 +6,7 @@ import asyncio
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -31,6 +32,7 @@ from promptarena.errors import (
     ModelCallError,
     ProviderUnusableError,
     RunStoppedError,
+    StorageError,
     UsageError,
 )
 from promptarena.llm.answer_cache import AnswerCache
@@ -425,6 +427,20 @@ def test_a_damaged_cache_is_told_of(tmp_path: Path) -> None:
     (tmp_path / "answers.db").write_bytes(b"not a database, whatever its name " * 200)
     with pytest.raises(ArenaError, match=r"not a database.*move it away"):
         AnswerCache(tmp_path / "answers.db")
+
+
+def test_a_cache_whose_folder_is_gone_is_told_of_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(lambda *_: says("yes")) as server:
+            with AnswerCache(tmp_path / "cache" / "answers.db") as cache:
+                shutil.rmtree(tmp_path / "cache")
+                client = ProviderClient(lambda _: server.line(), cache=cache, retries=FAST)
+                async with asyncio.timeout(20):
+                    with pytest.raises(StorageError, match="cannot keep answers"):
+                        await client.complete(ask())
+                await client.close()
+
+    asyncio.run(run())
 
 
 def test_a_key_is_sent_and_never_told() -> None:

@@ -126,7 +126,7 @@ class AnswerCache:
 
     def _write(self) -> None:
         """Commit whatever waits, again and again, until told to stop."""
-        connection = self._opened()
+        connection: sqlite3.Connection | None = None
         going = True
         while going:
             batch: list[_Waiting] = []
@@ -138,23 +138,28 @@ class AnswerCache:
                 except queue.Empty:
                     break
             going = item is not None
-            if batch:
+            if not batch:
+                continue
+            failure: StorageError | None = None
+            try:
+                connection = connection or self._opened()
                 self._commit(connection, batch)
-        connection.close()
+            except Exception as error:  # whatever it is, whoever waits is told
+                failure = self._explained(error, "keep answers")
+            futures = [future for *_, future in batch]
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                futures[0].get_loop().call_soon_threadsafe(_resolve, futures, failure)
+        if connection is not None:
+            connection.close()
 
     def _commit(self, connection: sqlite3.Connection, batch: list[_Waiting]) -> None:
-        failure: StorageError | None = None
         try:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(self._insert, [(key, value) for key, value, _ in batch])
             connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            failure = self._explained(error, "keep answers")
-        futures = [future for *_, future in batch]
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            futures[0].get_loop().call_soon_threadsafe(_resolve, futures, failure)
 
     def _explained(self, error: Exception, doing: str) -> StorageError:
         said = str(error) or type(error).__name__
