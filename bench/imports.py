@@ -9,20 +9,20 @@ from pathlib import Path
 
 from bench.claim import Claim, take_turns
 
-_LIBRARIES = [sys.executable, "-c", "import typer, rich"]
+_LIBRARIES = [sys.executable, "-c", "import typer, typer.rich_utils"]
 _PACKAGE = [sys.executable, "-c", "import promptarena"]
 _HELP = [str(Path(sys.executable).parent / "arena"), "--help"]
 
 
 def run() -> Iterator[Claim]:
     """Time fresh processes."""
-    for name, command in (("import promptarena", _PACKAGE), ("arena --help", _HELP)):
+    for name, command, target in (("import promptarena", _PACKAGE, 0.5), ("arena --help", _HELP, 2.0)):
         yield take_turns(
             name,
             lambda command=command: _start(command),  # type: ignore[misc]
             lambda: _start(_LIBRARIES),
-            other_name="import typer, rich",
-            target=3.0,
+            other_name="import typer, its help",
+            target=target,
             rounds=11,
         )
 
