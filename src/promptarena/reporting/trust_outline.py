@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from promptarena.definitions.readout import EVENT_LOG, Readout
@@ -76,7 +77,8 @@ def _balance(readout: Readout) -> str:
         at_look = ""
         if balance.look_p_value is not None:
             at_look = f", at the latest look {p_value(balance.look_p_value)}"
-        test = f"; {kind} {p_value(balance.p_value)}{at_look}, alarm below {balance.threshold:.2g}"
+        alarm = format(Decimal(f"{balance.threshold:.2g}"), "f")
+        test = f"; {kind} {p_value(balance.p_value)}{at_look}, alarm below {alarm}"
     word = _BALANCE.get(balance.status, balance.status)
     return f"{word} ({counts}{test})"
 
