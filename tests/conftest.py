@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import pytest
 from hypothesis import settings
 from tests.calibration import Calibration, merge
 
-# A loaded machine is no reason to fail: what is slow is measured in bench/.
-settings.register_profile("promptarena", deadline=None)
+# A loaded machine is no reason to fail: what is slow is measured in bench/. CI judges a change, so it draws the
+# same examples each time; whoever develops looks for new ones.
+settings.register_profile("promptarena", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("promptarena")
 
 _ROOT = Path(__file__).resolve().parent.parent

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from tests.calibration import Calibration
@@ -165,6 +165,7 @@ def test_a_floor_does_not_ask_whether_the_control_was_scored() -> None:
     ),
     rule=st.sampled_from([{"margin": 0.2}, {"above": 0.1}, {"min": 3.0}, {"margin": "5%"}]),
 )
+@example(drawn=[(1.0, 5.0), (2.0, math.nan)], rule={"margin": 0.2})  # what is missing is 3 levels at most
 def test_bounds_hold_the_estimate_whatever_is_missing(
     drawn: list[tuple[float, float]], rule: dict[str, object]
 ) -> None:

@@ -185,8 +185,9 @@ class _Bet:
             status = GateStatus.INVALID
         else:
             weights = self._frame.weight_of(cases[known])
-            value = condition.in_units(float(np.average(scores[known], weights=weights)))
-            low, high = self._bounds(used)
+            estimate = float(np.average(scores[known], weights=weights))
+            value = condition.in_units(estimate)
+            low, high = self._bounds(used, estimate)
             status = GateStatus.INCONCLUSIVE
             if self.won is not None and self.won <= used:
                 status, after = GateStatus.PASS, self.won
@@ -224,15 +225,15 @@ class _Bet:
         scores[cases] = self.condition.scores[cases]
         return replace(self.condition, scores=scores)
 
-    def _bounds(self, used: int) -> tuple[float | None, float | None]:
-        """Bounds that hold at every look; None where clusters count unequally: the bets then show the null
-        only."""
+    def _bounds(self, used: int, estimate: float) -> tuple[float | None, float | None]:
+        """Bounds that hold at every look, and hold the estimate; None where clusters count unequally: the
+        bets then show the null only."""
         sizes = np.diff(self._order.ends, prepend=0)
         if self._frame.weights is not None or (sizes != sizes[0]).any():
             return None, None
         low = mean_bounds(self._worst[:used], alpha=2 * self._alpha, planned=self._planned)[0]
         high = mean_bounds(self._best[:used], alpha=2 * self._alpha, planned=self._planned)[1]
-        return self.condition.in_units(low), self.condition.in_units(high)
+        return self.condition.in_units(min(low, estimate)), self.condition.in_units(max(high, estimate))
 
 
 class EarlyStop:

@@ -82,14 +82,17 @@ def decide_condition(condition: Condition, frame: CaseFrame, alpha: float) -> Ga
     if not len(known):
         status = GateStatus.INVALID
     else:
-        value = condition.in_units(float(np.average(condition.scores[known], weights=frame.weight_of(known))))
+        estimate = float(np.average(condition.scores[known], weights=frame.weight_of(known)))
+        value = condition.in_units(estimate)
         clusters = None if frame.clusters is None else frame.clusters[counting]
         weights = frame.weight_of(counting)
         worst, best = condition.worst[counting], condition.best[counting]
         low, high = bounded_mean_bounds(worst, clusters, weights, alpha=alpha)
         if condition.missing:
             high = bounded_mean_bounds(best, clusters, weights, alpha=alpha)[1]
-        low, high = condition.in_units(low), condition.in_units(high)
+        # All that is missing may be sure to lie on one side of what is known; bounds that leave the estimate
+        # out would be right, and read as wrong.
+        low, high = condition.in_units(min(low, estimate)), condition.in_units(max(high, estimate))
         status = _status(low, high, condition.asked)
         if condition.missing > MOST_MISSING * len(counting):
             status = GateStatus.INVALID
