@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Arena
-from tests.evaluation.live.test_live_duel import PROJECT, provider, run, sensible, write
+from tests.evaluation.live.live_duels import PROJECT, provider, run, sensible, write
 
 JUDGE = """\
 judge: plain

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Arena
-from tests.evaluation.live.test_live_duel import DUEL, JUDGE, provider, sensible, write
+from tests.evaluation.live.live_duels import DUEL, JUDGE, provider, sensible, write
 from tests.llm.loopback import Asked, Behaviour, http, is_question, refuses, says, streams
 
 from promptarena.llm.retries import RetryPolicy

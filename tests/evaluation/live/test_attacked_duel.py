@@ -18,7 +18,7 @@ from tests.evaluation.judges.judge_server import (
     seal_in,
     texts_in,
 )
-from tests.evaluation.live.test_live_duel import provider, run
+from tests.evaluation.live.live_duels import provider, run
 from tests.llm.loopback import Asked, says
 
 from promptarena.definitions.duel_readout import DuelReadout, GateStatus

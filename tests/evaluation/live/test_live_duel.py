@@ -1,26 +1,28 @@
-"""Duels whose answers and judgments are made now, over real HTTP: complete, broken, stopped, gone on with."""
+"""Duels whose answers and judgments are made now, over real HTTP: complete, broken, refused."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import signal
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.llm.loopback import Asked, Behaviour, Loopback, refuses, says, serving
+from tests.evaluation.live.live_duels import (
+    DUEL,
+    JUDGE,
+    PROJECT,
+    is_judge,
+    provider,
+    rows,
+    run,
+    sensible,
+    write,
+)
+from tests.llm.loopback import Asked, Behaviour, refuses, says
 from tests.sdk.arenas import events_in
 
 from promptarena.definitions.content_hash import content_hash
-from promptarena.definitions.duel_readout import DuelReadout, GateStatus
-from promptarena.definitions.events import Generation, Measurement
+from promptarena.definitions.duel_readout import GateStatus
+from promptarena.definitions.events import Measurement
 from promptarena.definitions.project import load_project
 from promptarena.errors import (
     ArenaError,
@@ -33,106 +35,6 @@ from promptarena.evaluation.duel import run_duel
 from promptarena.evaluation.live.setup import RunCounts
 from promptarena.storage.registry.registry import open_registry
 from promptarena.wiring import live_setup, registry_of
-
-PROJECT = """\
-providers: {openai: {}}
-features:
-  bot: {provider: openai, model: gpt-4o-mini, temperature: 0.3, system: Be helpful., retrieval: {depth: 3}}
-"""
-DUEL = """\
-duel: cites
-feature: bot
-dataset: {file: golden.jsonl, input: question}
-variants:
-  control: {}
-  treatment: {system: Cite the policy.}
-"""
-JUDGE = """\
-judge:
-  judge: plain
-  provider: openai
-  model: gpt-4o
-  pairwise: Which answer cites the policy?
-  rubric: {clarity: {question: Is it clear?, levels: {1: no, 3: partly, 5: yes}}}
-gate: {win_rate: {above: 0.5}}
-"""
-
-
-@contextmanager
-def provider(behave: Behaviour, delay_s: float = 0.0) -> Iterator[Loopback]:
-    """The server of tests/llm in a thread of its own, so that a duel can run as users run it."""
-    ready: list[Any] = []
-    started, stop = threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        async with serving(behave, delay_s) as server:
-            ready.append(server)
-            started.set()
-            while not stop.is_set():
-                await asyncio.sleep(0.01)
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
-    thread.start()
-    assert started.wait(10)
-    try:
-        yield ready[0]
-    finally:
-        stop.set()
-        thread.join()
-
-
-def seal_of(asked: Asked) -> str:
-    text = asked.body["messages"][-1]["content"]
-    return str(text.split("The seal of this message is ")[1].split(".")[0])
-
-
-def is_judge(asked: Asked) -> bool:
-    return bool(asked.body["model"] == "gpt-4o")
-
-
-def sensible(asked: Asked, _number: int = 0) -> bytes:
-    """Variants say what they were told; the judge prefers whoever cites, and scores everybody 4."""
-    messages = asked.body["messages"]
-    if not is_judge(asked):
-        cites = "Cite" in messages[0]["content"]
-        return says("By policy 4 it is ten days." if cites else "Ten days.")
-    text = messages[-1]["content"]
-    schema = asked.body["response_format"]["json_schema"]["schema"]["properties"]
-    if "verdict" in schema or "preference" in schema:
-        first_cites = text.index("policy 4") < text.index("| Ten days.")
-        name = "verdict" if "verdict" in schema else "preference"
-        said = {name: "first" if first_cites else "second", "rationale": "cites"}
-    else:
-        said = _scores(schema)
-    return says(json.dumps({"seal": seal_of(asked)} | said), model="gpt-4o")
-
-
-def _scores(schema: Any) -> dict[str, Any]:
-    axes = schema["axes"]["properties"]
-    return {"axes": {name: {"rationale": "clear", "score": 4} for name in axes}}
-
-
-def write(folder: Path, *, duel: str = DUEL, cases: int = 6, project: str | None = PROJECT) -> Path:
-    lines = [
-        {"id": f"q{number}", "question": f"How long does parcel {number} take?"} for number in range(cases)
-    ]
-    (folder / "golden.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    if project is not None:
-        (folder / "arena.yaml").write_text(project)
-    path = folder / "duel.yaml"
-    path.write_text(duel)
-    return path
-
-
-def run(path: Path, server: Loopback, **said: Any) -> DuelReadout:
-    environment = {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "k"}
-    with live_setup(path, environment=environment, **said) as live:
-        return run_duel(path, live=live)
-
-
-def rows(folder: Path, name: str) -> list[dict[str, Any]]:
-    [file] = folder.glob(f".arena/runs/*/{name}")
-    return [json.loads(line) for line in file.read_text().splitlines()]
 
 
 def test_variants_answer_a_judge_judges_and_the_gate_decides(tmp_path: Path) -> None:
@@ -169,35 +71,6 @@ def test_what_a_variant_does_not_say_it_inherits_from_the_feature(tmp_path: Path
     assert [body["messages"][0]["content"] for body in bodies] == ["Be helpful.", "Cite the policy."]
     assert {body["temperature"] for body in bodies} == {0.3}
     assert {body["messages"][1]["content"] for body in bodies} == {"How long does parcel 0 take?"}
-
-
-def test_every_call_is_in_the_log_once_however_often_it_is_run(tmp_path: Path) -> None:
-    path = write(tmp_path, duel=DUEL + JUDGE, cases=3)
-    with provider(sensible) as server:
-        run(path, server)
-        again = run(path, server)
-    assert any("18 known already" in note for note in again.notes)
-    assert len(server.asked) == 18
-    events = events_in(tmp_path / ".arena")
-    generations = [event for event in events if isinstance(event, Generation)]
-    measurements = [event for event in events if isinstance(event, Measurement)]
-    assert {event.role for event in generations} == {"offline"}
-    assert len(generations) == 6
-    assert len({event.run_id for event in generations}) == 1
-    [about] = [
-        json.loads(file.read_text())
-        for file in tmp_path.glob(".arena/runs/*/run.json")
-        if json.loads(file.read_text())["run_id"] == generations[0].run_id
-    ]
-    assert {event.dataset_hash for event in generations} == {about["dataset_hash"]}
-    first = generations[0]
-    assert (first.feature, first.provider, first.model_asked) == ("bot", "openai", "gpt-4o-mini")
-    assert first.params == {"temperature": 0.3, "retrieval": {"depth": 3}}
-    assert first.model_answered == "gpt-4o-mini-2024-07-18"
-    assert first.cost_usd is not None
-    assert (first.case_id, first.repeat) in {(f"q{number}", 0) for number in range(3)}
-    assert {event.name for event in measurements} == {"preference", "clarity"}
-    assert {event.target for event in measurements} <= {event.request_id for event in generations}
 
 
 def test_repeats_are_asked_by_themselves_and_kept_apart(tmp_path: Path) -> None:
@@ -349,33 +222,6 @@ def test_a_missing_key_is_told_before_anything_is_asked(tmp_path: Path) -> None:
         run_duel(path, live=live)
 
 
-def test_a_budget_stops_the_run_says_what_is_missing_and_a_higher_one_goes_on(tmp_path: Path) -> None:
-    duel = DUEL.replace("control: {}", "control: {max_tokens: 5}").replace(
-        "{system: Cite", "{max_tokens: 5, system: Cite"
-    )
-    path = write(tmp_path, duel=duel + "checks: [{contains: days}]\n", cases=40)
-    with provider(sensible) as server:
-        with pytest.raises(
-            RunStoppedError, match=r"budget of \$0.0001 .* calls are missing.*higher --budget"
-        ) as caught:
-            run(path, server, budget=0.0001, concurrency=4)
-        paid = len(server.asked)
-        assert 0 < paid < 80
-        assert paid * (10 * 0.15 + 5 * 0.6) / 1e6 <= 0.0001
-        assert caught.value.exit_status == 4
-        found = run(path, server, budget=1.0)
-        assert len(server.asked) == 80
-    assert found.cases == 40
-
-
-def test_a_judge_without_a_price_is_told_before_a_budget_pays_for_answers(tmp_path: Path) -> None:
-    path = write(tmp_path, duel=DUEL + JUDGE.replace("gpt-4o", "own-judge"))
-    with provider(sensible) as server:
-        with pytest.raises(UsageError, match=r"No price is known of the model 'own-judge'"):
-            run(path, server, budget=1.0)
-        assert server.asked == []
-
-
 def test_progress_is_told(tmp_path: Path) -> None:
     seen: list[tuple[int, int, int]] = []
 
@@ -434,95 +280,6 @@ def test_mistakes_are_told_with_their_line(tmp_path: Path, duel: str, says_what:
         run_duel(path)
 
 
-def _in_a_process(path: Path, server: Loopback) -> subprocess.Popen[str]:
-    import os
-
-    environment = os.environ | {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "k"}
-    command = [sys.executable, "-m", "promptarena", "duel", str(path), "--concurrency", "4"]
-    return subprocess.Popen(
-        command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def test_ctrl_c_waits_for_what_is_paid_says_how_to_go_on_and_nothing_is_paid_twice(tmp_path: Path) -> None:
-    path = write(tmp_path, duel=DUEL + "checks: [{contains: days}]\n", cases=100)
-    with provider(sensible, delay_s=0.02) as server:
-        process = _in_a_process(path, server)
-        _until(lambda: len(server.asked) > 20)
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
-        assert process.returncode == 4, told
-        assert "Stopped by Ctrl-C" in told
-        assert "The same command goes on from here" in " ".join(told.split())
-        assert "Traceback" not in told
-        paid = len(server.asked)
-        assert paid < 200
-        run(path, server)
-        assert len(server.asked) == 200
-
-
-def test_a_killed_run_is_gone_on_with_and_only_what_was_under_way_is_paid_twice(tmp_path: Path) -> None:
-    path = write(tmp_path, duel=DUEL + "checks: [{contains: days}]\n", cases=100)
-    with provider(sensible, delay_s=0.02) as server:
-        process = _in_a_process(path, server)
-        _until(lambda: len(server.asked) > 60)
-        process.kill()
-        process.communicate(timeout=60)
-        paid = len(server.asked)
-        found = run(path, server)
-        assert paid < 200
-        # Four calls at once: what had no answer yet, and what was answered and not yet on disk.
-        assert 200 <= len(server.asked) <= 200 + 8
-    assert found.cases == 100
-
-
-def test_a_duel_that_is_decided_early_asks_no_more_and_says_the_same_on_every_run(tmp_path: Path) -> None:
-    path = write(tmp_path, duel=DUEL + JUDGE + "early_stop: true\n", cases=120)
-    with provider(sensible) as server:
-        found = run(path, server, concurrency=8)
-        asked = len(server.asked)
-        again = run(path, server, concurrency=32)
-    assert found.gate is not None
-    assert found.gate.status is GateStatus.PASS
-    assert found.gate == again.gate
-    # Two answers, two orders and two scores a case.
-    assert asked < 120 * 6 / 2
-    assert asked % 6 == 0
-    assert not any("no output" in note for note in found.notes)
-
-
-def test_order_of_completion_decides_nothing(tmp_path: Path) -> None:
-    """Cases that the treatment wins are answered at once and the others late: the gate must not see that."""
-
-    def behave(asked: Asked, number: int) -> Any:
-        reply = sensible(asked, number)
-        text = asked.body["messages"][-1]["content"]
-        slow = not is_judge(asked) and int(text.split()[4]) % 2 == 1
-        if not slow:
-            return reply
-
-        async def later(writer: asyncio.StreamWriter) -> None:
-            await asyncio.sleep(0.05)
-            writer.write(reply)
-
-        return later
-
-    readouts = []
-    for name, behaviour in (("at-once", sensible), ("late", behave)):
-        folder = tmp_path / name
-        folder.mkdir()
-        with provider(behaviour) as server:
-            readouts.append(run(write(folder, duel=DUEL + JUDGE + "early_stop: true\n", cases=40), server))
-    assert readouts[0].gate == readouts[1].gate
-
-
 def test_a_sealed_holdout_is_counted_once_for_a_run_and_what_goes_on_with_it(tmp_path: Path) -> None:
     duel = DUEL.replace("input: question}", "input: question, holdout: sealed.jsonl}") + JUDGE
     path = write(tmp_path, duel=duel, cases=4)
@@ -564,58 +321,3 @@ def test_a_registry_that_is_down_keeps_nobody_from_judging_and_is_told(tmp_path:
     assert found.judge is not None
     assert found.judge.verdicts == 4
     assert any("configuration is in the run's folder alone" in note for note in found.notes)
-
-
-def test_fresh_asks_everything_again_and_what_it_hears_is_what_is_known_then(tmp_path: Path) -> None:
-    path = write(tmp_path, duel=DUEL + "checks: [{contains: eleven}]\n", cases=5)
-    said = {"days": "ten"}
-
-    def behave(_asked: Asked, _number: int) -> bytes:
-        return says(f"It takes {said['days']} days.")
-
-    with provider(behave) as server:
-        passed = [run(path, server).checks[0].rates["control"].passed]
-        said["days"] = "eleven"
-        passed.append(run(path, server).checks[0].rates["control"].passed)
-        passed.append(run(path, server, fresh=True).checks[0].rates["control"].passed)
-        passed.append(run(path, server).checks[0].rates["control"].passed)
-    assert passed == [0, 0, 5, 5]
-    assert len(server.asked) == 2 * 5 * 2
-
-
-def test_a_disk_that_refuses_stops_the_run_and_says_so(tmp_path: Path) -> None:
-    """Files may not grow beyond 64 kB, as on a disk that is full."""
-    import os
-    import resource
-
-    path = write(tmp_path, duel=DUEL + "checks: [{contains: days}]\n", cases=300)
-    with provider(lambda *_: says("Ten days. " * 300)) as server:
-        environment = os.environ | {"OPENAI_BASE_URL": server.base_url, "OPENAI_API_KEY": "k"}
-        done = subprocess.run(
-            [sys.executable, "-m", "promptarena", "duel", str(path)],
-            env=environment,
-            text=True,
-            capture_output=True,
-            timeout=120,
-            check=False,
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536)),
-        )
-    assert done.returncode == 4, done.stderr
-    assert "Traceback" not in done.stderr
-    assert "cannot" in done.stderr
-    assert "The same command goes on" in done.stderr
-
-
-def test_a_second_ctrl_c_waits_for_nobody(tmp_path: Path) -> None:
-    path = write(tmp_path, duel=DUEL + "checks: [{contains: days}]\n", cases=20)
-    with provider(sensible, delay_s=120) as server:
-        process = _in_a_process(path, server)
-        _until(lambda: len(server.asked) >= 4)
-        process.send_signal(signal.SIGINT)
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=1)
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=30)
-    assert process.returncode == 4, told
-    assert "Stopped by Ctrl-C" in told
-    assert "Traceback" not in told

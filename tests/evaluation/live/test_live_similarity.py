@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.evaluation.live.test_live_duel import PROJECT, provider, run
+from tests.evaluation.live.live_duels import PROJECT, provider, run
 from tests.llm.loopback import Asked, Loopback, refuses, says
 
 from promptarena.definitions.duel_readout import DuelReadout, GateStatus
