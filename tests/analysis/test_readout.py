@@ -254,7 +254,7 @@ def test_effects_that_differ_between_segments_and_reversals_by_mixing_are_named(
     readout = read(cube(arms, ["tier"]), plan(metric("value", "rate"), segments=rules))
     [finding] = readout.metrics["value"].findings
     assert "Simpson's reversal: treatment is better in each of 2 segments" in finding
-    assert "yet worse overall (0.73 against 0.77)" in finding
+    assert "yet worse overall (73% against 77%)" in finding
     assert "it is +5 points, 95% interval" in finding
     segments = next(each for each in outline_readout(readout).sections if each.key == "segments:value")
     assert segments.bullets == (finding,)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from promptarena.analysis import wording
@@ -130,7 +131,8 @@ def _findings(
                 f" Within segments (Mantel and Haenszel's average) it is"
                 f" {wording.difference(metric, inside.difference)}, {1 - alpha:.0%} interval {low} to {high}."
             )
-        yield f"{dimension}: {mix.sentence()}{reach}"
+        told = mix.sentence(partial(wording.value, metric), partial(wording.difference, metric))
+        yield f"{dimension}: {told}{reach}"
 
 
 def _interaction(pairs: Sequence[ArmPair]) -> Interaction | None:

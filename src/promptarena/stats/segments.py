@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -215,24 +215,28 @@ class MixFinding:
         inside = (self.within.difference, self.standardised.difference)
         return self.mix_p_value < _MIX_ALPHA and any(self.raw_difference * each < 0 for each in inside)
 
-    def sentence(self) -> str:
-        """What was found, in words and numbers."""
+    def sentence(
+        self,
+        value: Callable[[float], str] = "{:.4g}".format,
+        difference: Callable[[float], str] = "{:+.4g}".format,
+    ) -> str:
+        """What was found, in words and numbers, which are written by `value` and `difference`."""
         good = self.raw_difference if self.higher_is_better else -self.raw_difference
         raw = "better" if good > 0 else "worse" if good < 0 else "no different"
-        numbers = f"({self.raw_treatment:.4g} against {self.raw_control:.4g})"
+        numbers = f"({value(self.raw_treatment)} against {value(self.raw_control)})"
         if not self.is_reversal:
             return (
                 f"No Simpson's reversal: treatment is {raw} overall {numbers}, "
-                f"and {self.within.difference:+.4g} on average within segments."
+                f"and {difference(self.within.difference)} on average within segments."
             )
         # The one that contradicts the raw difference; most often both do.
         inside = self.within if self.raw_difference * self.within.difference < 0 else self.standardised
         how, count = ("better", self.segments_better) if raw == "worse" else ("worse", self.segments_worse)
         which = f"{'each' if count == self.segments else count} of {self.segments} segments"
         return (
-            f"Simpson's reversal: treatment is {how} in {which} ({inside.difference:+.4g} on average), "
-            f"yet {raw} overall {numbers}, because the variants hold different shares of the segments. "
-            "Read the effect within segments."
+            f"Simpson's reversal: treatment is {how} in {which} ({difference(inside.difference)} on "
+            f"average), yet {raw} overall {numbers}, because the variants hold different shares of the "
+            "segments. Read the effect within segments."
         )
 
 
