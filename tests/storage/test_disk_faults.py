@@ -9,21 +9,23 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from tests.storage.logs import call, column
 
+from promptarena.definitions.events import Generation
 from promptarena.errors import StorageError
 from promptarena.storage.durable_files import lock, write_whole
-from promptarena.storage.event_log import EventLog, LogReader
+from promptarena.storage.event_log import Durability, EventLog, LogReader
 from promptarena.storage.manifest import read_manifest
 
 _HEAD = """
 import os, resource, sys
 from datetime import UTC, datetime
 from pathlib import Path
+from promptarena.definitions.events import Generation
 from promptarena.definitions.events import Generation
 from promptarena.errors import StorageError
 from promptarena.storage.event_log import EventLog
@@ -156,6 +158,49 @@ def test_a_full_disk_refuses_clearly_loses_nothing_and_is_used_again_once_there_
             assert len(log.seal()) >= 1
             assert column(log) == sorted([*acknowledged, "after"])
             assert list(log.folder.work.iterdir()) == []
+
+
+@pytest.mark.parametrize("durability", ["power", "process"])
+def test_a_disk_that_stays_full_takes_neither_handles_nor_files(durability: Durability) -> None:
+    with _small_disk() as disk:
+        if disk is None:
+            assert not _may_mount()
+            return
+        with EventLog(disk / "log") as log:
+            log.append(call("before"), durability)
+            ballast = os.open(disk / "ballast", os.O_WRONLY | os.O_CREAT)
+            with suppress(OSError):
+                while True:
+                    os.write(ballast, b"x" * 4096)
+            os.close(ballast)
+            small, large = [call("small")] * 100, [call("large")] * 500
+            refused = 0
+
+            def refuse(batch: list[Generation], times: int) -> None:
+                nonlocal refused
+                for _ in range(times):
+                    with pytest.raises(StorageError, match="disk is full"):
+                        log.append(batch, durability)
+                    refused += 1
+
+            refuse(small, 50)
+            files = len(log.folder.segments())
+            handles = _handles()
+            refuse(small, 50)
+            assert len(log.folder.segments()) == files <= 2
+            # Some room, and a batch that is larger: it is taken in part, and cut off again.
+            with (disk / "ballast").open("r+b") as held:
+                held.truncate(held.seek(0, os.SEEK_END) - 40_000)
+            refuse(large, 50)
+            assert refused == 150
+            assert _handles() <= handles + 1
+            (disk / "ballast").unlink()
+            log.append(call("after"), durability)
+            assert column(log) == ["after", "before"]
+
+
+def _handles() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def _may_mount() -> bool:

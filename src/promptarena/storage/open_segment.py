@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -19,6 +20,7 @@ from promptarena.storage.segments import receipt
 __all__ = ["SegmentWriter"]
 
 _ATTEMPTS: Final = 5
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 _RECEIPT_HOLDS: Final = timedelta(milliseconds=1)
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -30,6 +32,8 @@ class _OpenSegment:
         self.due = due
         """When it is to be closed, on the monotonic clock."""
         self.size = 0
+        self.untouched = True
+        """Whether each write that failed found no room at all, so that nothing of it was ever in the file."""
         self.received_from = self.received_until = _LONG_AGO
         """What came from the one moment to before the other belongs to the last receipt."""
         self.path = folder.open / folder.new_segment_name(host)
@@ -49,13 +53,16 @@ class _OpenSegment:
 
     def write(self, lines: bytes) -> None:
         """Append all of it. If that fails nothing of it stays, or its end is the file's torn last line."""
+        written = 0
         try:
             written = os.write(self._handle, lines)
             if written != len(lines):
                 rest = memoryview(lines)[written:]
                 while rest:
                     rest = rest[os.write(self._handle, rest) :]
-        except BaseException:
+        except BaseException as error:
+            if written or not isinstance(error, OSError) or error.errno not in _NO_ROOM:
+                self.untouched = False
             with suppress(OSError):
                 os.ftruncate(self._handle, self.size)
             raise
@@ -75,7 +82,8 @@ class SegmentWriter:
     after the last one: `received_at` is that exact, and many small writes do not each pay for a line of it.
 
     A segment that failed is never appended to again. A reader that follows it counts in bytes, and would take
-    what comes after a truncation for what it has already read.
+    what comes after a truncation for what it has already read. Where a full disk took not one byte there is
+    nothing to mistake, and the segment stays: else every try on such a disk would leave another empty file.
     """
 
     def __init__(self, folder: LogFolder, settings: LogSettings, clock: Clock) -> None:
@@ -132,7 +140,10 @@ class SegmentWriter:
 
     def _rotate_if_due(self) -> None:
         segment = self._segment
-        if segment is not None and (segment.size >= self._seal_bytes or self._monotonic() >= segment.due):
+        # Those that failed are closed first: a disk that refuses for hours must not take all handles.
+        if self._failed or (
+            segment is not None and (segment.size >= self._seal_bytes or self._monotonic() >= segment.due)
+        ):
             self.rotate(only_if_due=True)
 
     def rotate(self, *, only_if_due: bool = False) -> None:
@@ -151,16 +162,17 @@ class SegmentWriter:
         if segment is None:
             segment = self._segment = self._open()
         now = self._now()
-        if not segment.received_from <= now < segment.received_until:
-            lines = receipt(now) + lines
-            segment.received_from, segment.received_until = now, now + _RECEIPT_HOLDS
+        current = segment.received_from <= now < segment.received_until
         try:
-            segment.write(lines)
+            segment.write(lines if current else receipt(now) + lines)
         except BaseException as error:
-            self._give_up(segment)
+            if not segment.untouched:
+                self._give_up(segment)
             if isinstance(error, OSError):
                 raise explained(error, "append to the log", segment.path) from error
             raise
+        if not current:
+            segment.received_from, segment.received_until = now, now + _RECEIPT_HOLDS
         return segment
 
     def _open(self) -> _OpenSegment:
