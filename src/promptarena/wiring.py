@@ -42,7 +42,7 @@ from promptarena.storage.content_policy import ContentPolicy
 from promptarena.storage.durable_files import explained
 from promptarena.storage.event_log import EventLog
 from promptarena.storage.log_folder import LogSettings
-from promptarena.storage.registry.address import Address, registry_address
+from promptarena.storage.registry.address import KNOWN_FILE, Address, registry_address
 from promptarena.storage.registry.registry import Registry
 from promptarena.storage.registry.watch import RegistryWatch
 
@@ -117,7 +117,7 @@ def open_project(
     address = registry_of(project)
     content = content_policy(project)
     _make_folder(project.root / _FOLDER)
-    watch = RegistryWatch(address, project.root / _FOLDER / "registry.known.json", clock)
+    watch = RegistryWatch(address, project.root / KNOWN_FILE, clock)
     log = EventLog(
         log_folder(project), settings=log_settings, content=content, clock=clock, background=maintain
     )

@@ -10,6 +10,8 @@ import pytest
 from tests.cli.conftest import Arena
 from tests.rollout.projects import AB_ONLY, ROLLOUT, edit, gate, verdict, write_project
 
+from promptarena import Arena as Node
+
 
 @pytest.fixture
 def project(tmp_path: Path, arena: Arena, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -128,6 +130,39 @@ def test_a_share_that_is_none_is_told(arena: Arena, project: Path, share: str) -
     assert refused.status == 2
     assert "share" in refused.err
     assert arena("status", "--json").json == {"experiments": []}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("rollback", "cites", "-m", "it does harm"),
+        ("ramp", "cites"),
+        ("start", "cites.yaml"),
+        ("status",),
+        ("history", "cites"),
+        ("readout", "cites"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_registry_that_nodes_know_and_that_is_gone_is_a_loss_and_no_new_one_takes_its_place(
+    arena: Arena, project: Path, command: tuple[str, ...]
+) -> None:
+    """An empty one would end every experiment on every node, at the first command that was tried."""
+    edit(project / "cites.yaml", (ROLLOUT, AB_ONLY))
+    arena("start", "cites.yaml")
+    with Node.local(project) as node:
+        before = node.peek("support-bot", {"conversation": "c-1"})
+    registry = project / ".arena" / "registry.db"
+    saved = registry.read_bytes()
+    registry.unlink()
+    done = arena(*command)
+    assert (done.status, done.out) == (4, "")
+    assert f"The registry {registry} is gone. Restore it;" in done.err
+    assert not registry.exists()
+    with Node.local(project) as node:
+        assert node.peek("support-bot", {"conversation": "c-1"}) == before
+    registry.write_bytes(saved)
+    assert "running" in arena("status", "cites").out
 
 
 def test_a_registry_that_cannot_be_opened_is_told(arena: Arena, project: Path) -> None:

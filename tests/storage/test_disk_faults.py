@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from promptarena.definitions.events import Generation
 from promptarena.errors import StorageError
 from promptarena.storage.durable_files import lock, write_whole
 from promptarena.storage.event_log import Durability, EventLog, LogReader
+from promptarena.storage.log_folder import LogSettings
 from promptarena.storage.manifest import read_manifest
 
 _HEAD = """
@@ -197,6 +199,28 @@ def test_a_disk_that_stays_full_takes_neither_handles_nor_files(durability: Dura
             (disk / "ballast").unlink()
             log.append(call("after"), durability)
             assert column(log) == ["after", "before"]
+
+
+def test_a_log_whose_folder_is_gone_says_so_and_is_kept_up_again_once_it_is_back(tmp_path: Path) -> None:
+    def until(said: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not said():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    with EventLog(tmp_path / "log", settings=LogSettings(seal_after_s=0.1), background=True) as log:
+        log.append(call("before"))
+        (tmp_path / "log").rename(tmp_path / "elsewhere")
+        until(lambda: "no such file or directory" in str(log.background_error))
+        log.seal()  # closes the segment, which went with its folder
+        with pytest.raises(StorageError, match="cannot begin a segment of the log: no such file"):
+            log.append(call("refused"))
+        with pytest.raises(StorageError, match="cannot take a lock: no such file"):
+            log.compact()
+        log.folder.create()
+        log.append(call("after"))
+        until(lambda: log.background_error is None and bool(log.snapshot().manifest.segments))
+        assert column(log) == ["after"]
 
 
 def _handles() -> int:

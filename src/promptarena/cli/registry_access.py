@@ -50,6 +50,7 @@ def opened_registry() -> Iterator[Registry | None]:
 
     address = _address(None)
     if address.file is not None and not address.file.exists():
+        address.refuse_loss()
         yield None
         return
     with open_registry(address) as registry:

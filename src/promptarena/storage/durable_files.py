@@ -109,9 +109,9 @@ def try_lock(path: Path, *, create: bool = True) -> int | None:
     flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
     try:
         handle = os.open(path, flags, 0o640)
-    except FileNotFoundError:
-        raise
     except OSError as error:
+        if isinstance(error, FileNotFoundError) and not create:
+            raise
         raise explained(error, "take a lock", path) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

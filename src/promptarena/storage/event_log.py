@@ -319,3 +319,7 @@ class EventLog(LogReader):
                 self.background_error = None
             except ArenaError as error:  # told to whoever asks; the next round may find a disk with room
                 self.background_error = error
+            except Exception as error:  # a bug of ours must not end all sealing of a process that serves
+                self.background_error = StorageError(
+                    f"the log could not be maintained: {error!r}.", where=Location(self.folder.root)
+                )

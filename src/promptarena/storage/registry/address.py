@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import URL, make_url
 
 from promptarena.definitions.registry_setting import RegistrySetting, check_registry_url
-from promptarena.errors import UsageError
+from promptarena.errors import StorageError, UsageError
 
-__all__ = ["Address", "parse_address", "registry_address"]
+__all__ = ["KNOWN_FILE", "Address", "parse_address", "registry_address"]
 
 DEFAULT_FILE: Final = Path(".arena") / "registry.db"
+KNOWN_FILE: Final = Path(".arena") / "registry.known.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,26 @@ class Address:
     """
 
     url: URL
+    known: Path | None = field(default=None, compare=False)
+    """The file in which nodes keep what they last saw of it, where there is such a one."""
 
     @property
     def file(self) -> Path | None:
         """The file of an SQLite registry; `None` for a database server."""
         return Path(str(self.url.database)) if self.url.get_backend_name() == "sqlite" else None
+
+    def refuse_loss(self) -> None:
+        """A file that is gone is a loss; an empty one in its place would end every experiment.
+
+        Raises:
+            StorageError: nodes know a registry here, and its file is not there.
+        """
+        if self.file is None or self.known is None or self.file.exists() or not self.known.exists():
+            return
+        raise StorageError(
+            f"The registry {self} is gone.",
+            hint=f"Restore it; or, if that is meant, take {self.known} away too to begin anew.",
+        )
 
     def __str__(self) -> str:
         if self.file is not None:
@@ -78,6 +94,10 @@ def registry_address(setting: RegistrySetting | None, root: Path, environment: M
     Raises:
         UsageError: the variable is not set, or what it holds is no address.
     """
+    return replace(_said_address(setting, root, environment), known=root / KNOWN_FILE)
+
+
+def _said_address(setting: RegistrySetting | None, root: Path, environment: Mapping[str, str]) -> Address:
     if setting is None:
         return _file_address(root / DEFAULT_FILE)
     if setting.url_env is None:

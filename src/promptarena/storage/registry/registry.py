@@ -56,7 +56,7 @@ def open_registry(address: Address, patience_s: float = 5.0) -> Iterator[Registr
         patience_s: seconds that an operation goes on trying while another process holds a lock.
 
     Raises:
-        StorageError: it cannot be reached, is damaged, or was made by a later version.
+        StorageError: it cannot be reached, is gone or damaged, or was made by a later version.
     """
     registry = Registry(address, patience_s)
     try:
@@ -69,6 +69,7 @@ class Registry:
     """An open registry. Safe to share among threads, and across a fork."""
 
     def __init__(self, address: Address, patience_s: float = 5.0) -> None:
+        address.refuse_loss()
         self._database = Database(address, patience_s)
         try:
             migrate(self._database)

@@ -46,7 +46,7 @@ class RegistryWatch:
     """
 
     def __init__(self, address: Address, cache: Path, clock: Clock) -> None:
-        self._address = address
+        self._address = replace(address, known=cache)
         self._cache = cache
         self._clock = clock
         self._registry: Registry | None = None
@@ -94,18 +94,8 @@ class RegistryWatch:
 
     def _opened(self) -> Registry:
         if self._registry is None:
-            self._refuse_new_file()
             self._registry = Registry(self._address, _PATIENCE_S)
         return self._registry
-
-    def _refuse_new_file(self) -> None:
-        """A file that is gone is a loss; an empty one in its place would end every experiment."""
-        file = self._address.file
-        if file is not None and not file.exists() and self._cache.exists():
-            raise StorageError(
-                f"The registry {file} is gone.",
-                hint=f"Restore it; or, if that is meant, take {self._cache} away too to begin anew.",
-            )
 
     def _last_known(self, error: StorageError) -> Known:
         reasons = " ".join(problem.message for problem in error.problems)
