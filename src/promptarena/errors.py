@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 __all__ = [
     "ArenaError",
@@ -27,6 +27,9 @@ __all__ = [
     "StorageError",
     "UsageError",
 ]
+
+
+_ENDS: Final = (".", "!", "?", ":")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,11 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake: what is wrong, where, and how to mend it."""
+    """One mistake: what is wrong, where, and how to mend it.
+
+    >>> str(Problem("NaN is no value", Location(field="value"), "Leave the field out if it is unknown."))
+    '(value): NaN is no value. Leave the field out if it is unknown.'
+    """
 
     message: str
     where: Location | None = None
@@ -61,7 +68,9 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""
-        return f"{place}{self.message}" + (f" {self.hint}" if self.hint else "")
+        if not self.hint:
+            return f"{place}{self.message}"
+        return f"{place}{self.message}{'' if self.message.endswith(_ENDS) else '.'} {self.hint}"
 
 
 class ArenaError(Exception):

@@ -101,6 +101,12 @@ def test_list_filters(arena: Arena, flags: list[str], found: list[int]) -> None:
     assert [event["event_id"] for event in listed] == [EVENTS[at].event_id for at in found]
 
 
+def test_a_list_of_nothing_says_so_and_leaves_the_output_empty(arena: Arena) -> None:
+    outcome = arena("events", "list", "--log", filled(Path("log")), "--experiment", "citse", "--json")
+    assert (outcome.status, outcome.out) == (0, "")
+    assert outcome.err == "No event of the log is as asked; `arena events counts` says what there is.\n"
+
+
 def test_nothing_that_was_sent_steers_the_terminal(arena: Arena) -> None:
     with EventLog(Path("log")) as log:
         log.append(Generation(ts=NOW, request_id="r", feature="bot", error="\x1b[2J\nforged line"))

@@ -87,7 +87,7 @@ def test_an_event_without_an_id_is_given_one_and_received_at_is_not_the_clients(
 
 def test_a_word_that_is_none_of_a_few_is_told_with_them() -> None:
     assert _problems({**_WIRE, "source": "robot"}) == [
-        "line:1 (source): invalid enum value 'robot' Accepted: `code`, `judge`, `human`, `business`.",
+        "line:1 (source): invalid enum value 'robot'. Accepted: `code`, `judge`, `human`, `business`.",
     ]
 
 
@@ -99,8 +99,8 @@ def test_all_mistakes_of_all_events_come_at_once_with_line_field_and_suggestion(
         {"kind": "generation", "ts": "yesterday", "feature": ""},
     )
     assert problems == [
-        "line:2 (targt): unknown field Did you mean `target`?",
-        "line:2 (source): invalid enum value 'humam' Did you mean `human`?",
+        "line:2 (targt): unknown field. Did you mean `target`?",
+        "line:2 (source): invalid enum value 'humam'. Did you mean `human`?",
         "line:2 (value): expected `bool | float | null`, got `str`",
         "line:3 (kind): 'mesurement' is not a kind of event "
         "Accepted: `exposure`, `generation`, `measurement`, `content`.",

@@ -317,7 +317,13 @@ def test_a_stale_writer_fails_with_the_name_of_the_one_who_was_first(
 def test_what_is_not_known_is_told_with_what_is(lifecycle: Lifecycle, file: Path) -> None:
     with pytest.raises(UsageError, match="No experiment `cites` was started"):
         lifecycle.pause("cites")
+    with pytest.raises(UsageError, match="no baseline of `support-bot`, nor of any other feature"):
+        lifecycle.revert("support-bot", reason="r")
     lifecycle.start(file)
+    with pytest.raises(
+        UsageError, match=r"no baseline of `suport-bot`; it has those of `support-bot`.*Did you"
+    ):
+        lifecycle.revert("suport-bot", reason="r")
     with pytest.raises(UsageError, match=r"No experiment `cite` was started; .*`cites`.*Did you mean"):
         lifecycle.pause("cite")
 

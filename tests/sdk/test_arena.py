@@ -161,6 +161,13 @@ def test_a_request_is_a_unit_of_its_own(tmp_path: Path) -> None:
         made = arena.assign("support-bot")
         assert made.units == {"request": made.request_id}
         assert made.reason is Reason.NO_UNIT
+        with pytest.raises(UsageError, match=r"datetime with its zone; found 'yesterday'"):
+            arena.measure("rating", 4, user="u1", ts="yesterday")  # type: ignore[arg-type]
+        looked = arena.peek("support-bot", {"conversation": "c-1"})
+        with pytest.raises(UsageError, match="recorded of what `assign` returned; found Assignment"):
+            arena.record(None, looked)  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="`peek` is for who only looks"):
+            arena.call(looked)  # type: ignore[arg-type]
         with pytest.raises(UsageError, match="ids by their kind"):
             arena.assign("support-bot", "c-1")  # type: ignore[arg-type]
         with pytest.raises(UsageError, match=r"no feature `suport-bot`.*Did you mean `support-bot`"):

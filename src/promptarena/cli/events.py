@@ -54,8 +54,11 @@ def list_events(
     from promptarena.storage.event_list import newest_events
 
     wanted = read_filter(kind or (), experiment, unit, since, SystemClock().now())
-    for event in newest_events(log_to_read(log).snapshot(), wanted, last):
+    found = newest_events(log_to_read(log).snapshot(), wanted, last)
+    for event in found:
         print_event(event, as_json=as_json)
+    if not found:
+        typer.echo("No event of the log is as asked; `arena events counts` says what there is.", err=True)
 
 
 def follow(

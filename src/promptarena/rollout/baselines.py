@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from promptarena.definitions.project import Project
+from promptarena.definitions.suggestion import did_you_mean, listed
 from promptarena.definitions.variant import Settings
 from promptarena.errors import UsageError
 from promptarena.storage.registry.records import BaselineRecord
@@ -72,6 +73,8 @@ def reverted(
     actor: str,
     reason: str | None,
     to: int | None = None,
+    *,
+    known: Collection[str] = (),
 ) -> BaselineRecord:
     """The version that brings an earlier one back.
 
@@ -83,14 +86,17 @@ def reverted(
         reason: why.
         to: the version to bring back; the one before the present one where it is not said. After a revert,
             that is the one before the version that came back, so that reverting again goes further back.
+        known: features that have a baseline, to be told where this one has none.
 
     Raises:
         UsageError: there is no such version, it holds already, or nothing came before.
     """
     if not versions:
+        beside = f"; it has those of {listed(known)}" if known else ", nor of any other feature"
         raise UsageError(
-            f"The registry has no baseline of `{feature}`: nothing was ever started on it.",
-            hint="Its baseline is what arena.yaml says.",
+            f"The registry has no baseline of `{feature}`{beside}.",
+            hint=did_you_mean(feature, known)
+            or "A feature that nothing was ever started on is as arena.yaml says.",
         )
     holds = versions[-1].restores or versions[-1].version
     if to is None:

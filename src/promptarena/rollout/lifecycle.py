@@ -220,7 +220,9 @@ class Lifecycle:
             StorageError: it cannot be written.
         """
         versions = self._registry.baselines(feature)
-        record = baselines.reverted(feature, versions, self._clock.now(), self._actor, reason, to)
+        now = self._clock.now()
+        known = () if versions else tuple(self._registry.known_state(now).baselines)
+        record = baselines.reverted(feature, versions, now, self._actor, reason, to, known=known)
         self._registry.add_baseline(record)
         return record
 

@@ -125,6 +125,7 @@ class AsyncArena:
 
     def call(self, assignment: RequestAssignment, **details: Unpack[CallDetails]) -> AsyncCall:
         """As `Arena.call`, for `async with`."""
+        self._core.refuse_other(assignment)
         return AsyncCall(self._core.clock, lambda observed: self._record(assignment, observed, details))
 
     async def measure(

@@ -175,6 +175,7 @@ class Arena:
 
     def call(self, assignment: RequestAssignment, **details: Unpack[CallDetails]) -> Call:
         """Time a model call, and its stream, and record it at the end: a context manager, see `Call`."""
+        self._core.refuse_other(assignment)
         return Call(self._core.clock, lambda observed: self._record(assignment, observed, details))
 
     def measure(

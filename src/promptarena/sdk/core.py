@@ -142,6 +142,14 @@ class Core:
         facts = ResponseFacts() if response is None else read_response(response)
         return Observed(facts=facts, ts=ts, timing=timing, error=error)
 
+    def refuse_other(self, assignment: object) -> None:
+        """A call is recorded of a request, whose exposure is in the log: of what `assign` returned."""
+        if not isinstance(assignment, RequestAssignment):
+            raise UsageError(
+                f"A call is recorded of what `assign` returned; found {assignment!r:.60}.",
+                hint="`peek` is for who only looks.",
+            )
+
     def record(
         self,
         assignment: RequestAssignment,
@@ -156,6 +164,7 @@ class Core:
         retry_count: int = 0,
     ) -> tuple[Generation, list[tuple[Event, int]]]:
         """The generation of a model call, and what is to be queued, each with its size."""
+        self.refuse_other(assignment)
         # A calendar that was set back, or that is accelerated, must not put an answer before its exposure.
         ts = max(observed.ts, assignment.at)
         if cost_usd is None and observed.facts.cost_usd is None and self._price is not None:
@@ -214,6 +223,8 @@ class Core:
                 "A `key` names an observation together with its time: give its `ts` too.",
                 hint="Sent again with both the same, it counts once.",
             )
+        if ts is not None and not isinstance(ts, datetime):
+            raise UsageError(f"`ts` is a datetime with its zone; found {ts!r:.60}.")
         return measurement(
             name,
             value,

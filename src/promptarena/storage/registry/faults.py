@@ -26,7 +26,11 @@ class Fault:
 # https://www.sqlite.org/rescode.html, primary codes: what it is, what to do.
 _SQLITE: Final = {
     8: ("may not be written", "Change its owner, or say another `registry` in arena.yaml."),
-    10: ("cannot be read or written: the disk reports an error", "Look at the system's log."),
+    # What SQLite also says where there is no room for its index of the log (SQLITE_IOERR_SHMSIZE).
+    10: (
+        "cannot be read or written: the disk reports an error",
+        "It may be full: make room and try again; else look at the system's log.",
+    ),
     11: ("is damaged", "Restore it from a backup; the event log is not affected."),
     13: ("cannot be written: the disk is full", "Make room and try again."),
     14: ("cannot be opened", "Check that its folder is there and that this account may write to it."),
