@@ -102,7 +102,7 @@ def test_all_mistakes_of_all_events_come_at_once_with_line_field_and_suggestion(
         "line:2 (targt): unknown field. Did you mean `target`?",
         "line:2 (source): invalid enum value 'humam'. Did you mean `human`?",
         "line:2 (value): expected `bool | float | null`, got `str`",
-        "line:3 (kind): 'mesurement' is not a kind of event "
+        "line:3 (kind): 'mesurement' is not a kind of event. "
         "Accepted: `exposure`, `generation`, `measurement`, `content`.",
         "line:4 (ts): invalid RFC3339 encoded datetime",
         "line:4 (request_id): a required field is missing",
