@@ -78,7 +78,19 @@ def test_looks_are_on_mature_cohorts_alone(tmp_path: Path, warehouse: Warehouse)
     before = _readout(log, warehouse, week - timedelta(microseconds=1))
     assert (before.verdict.status, before.looks, before.days) == (Status.CONTINUE, (), 6)
     assert "240 units were first exposed after 2026-03-07" in before.notes[0]
+    assert before.notes[0].endswith("; that of 2026-03-08 at 2026-03-10 01:00 UTC")
     assert _readout(log, warehouse, week).verdict.status is Status.SHIP
+
+
+@pytest.mark.parametrize(("per_day", "not_before"), [(120, "2026-03-08"), (24, "2026-03-22")])
+def test_before_the_first_look_it_is_told_when_it_may_be(
+    tmp_path: Path, warehouse: Warehouse, per_day: int, not_before: str
+) -> None:
+    """200 units a variant: at 60 a day within the first week, at 12 a day in the third."""
+    log = Log(experiment(tmp_path, **_SIZED))
+    _trial(log, 3, units_a_day=per_day)
+    said = _readout(log, warehouse, at(days=5)).verdict.reasons[-1]
+    assert f"7 days: at this pace not before the cohorts of {not_before}" in said
 
 
 def test_events_that_come_late_change_no_look_that_was_taken(tmp_path: Path, warehouse: Warehouse) -> None:

@@ -6,6 +6,7 @@ from datetime import date
 
 from promptarena.analysis import wording
 from promptarena.analysis.cohort_cube import Cohorts
+from promptarena.analysis.cohorts import Maturity
 from promptarena.analysis.comparisons import compare
 from promptarena.analysis.cube import Cube
 from promptarena.analysis.estimates import arm_pair
@@ -14,12 +15,12 @@ from promptarena.definitions.analysis_plan import AnalysisPlan
 __all__ = ["log_notes"]
 
 
-def log_notes(cohorts: Cohorts, plan: AnalysisPlan, last_day: date) -> list[str]:
+def log_notes(cohorts: Cohorts, plan: AnalysisPlan, last_day: date, maturity: Maturity) -> list[str]:
     """Sentences, those about units first."""
-    return [*_cohort_notes(cohorts, last_day), *_canary_notes(cohorts, plan), *_left_out(cohorts)]
+    return [*_cohort_notes(cohorts, last_day, maturity), *_canary_notes(cohorts, plan), *_left_out(cohorts)]
 
 
-def _cohort_notes(cohorts: Cohorts, last_day: date) -> list[str]:
+def _cohort_notes(cohorts: Cohorts, last_day: date, maturity: Maturity) -> list[str]:
     arrived = [each for each in cohorts.arrived if each.placement.confirmatory]
     mature = sum(each.units for each in arrived if each.day <= last_day)
     waiting = sum(each.units for each in arrived) - mature
@@ -27,9 +28,11 @@ def _cohort_notes(cohorts: Cohorts, last_day: date) -> list[str]:
         return ["nobody has been exposed yet in the stage that the verdict is about"]
     notes = []
     if waiting:
+        following = min(each.day for each in arrived if each.day > last_day)
         notes.append(
             f"{waiting:,} units were first exposed after {last_day.isoformat()}: their cohorts enter whole,"
-            " once the last window of each has closed"
+            " once the last window of each has closed;"
+            f" that of {following.isoformat()} at {maturity.of_day(following):%Y-%m-%d %H:%M} UTC"
         )
     if late := cohorts.gathered.late:
         notes.append(

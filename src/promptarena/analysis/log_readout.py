@@ -136,7 +136,7 @@ def read_events(
             _unit_counts(now, counted, last_day),
             counted,
             source=EVENT_LOG,
-            notes=log_notes(now, counted, last_day),
+            notes=log_notes(now, counted, last_day, maturity),
             arrivals=_arrivals(now, counted, last_day, weights),
             allocated={str(epoch): shares for epoch, shares in (weights or {}).items()},
         )
@@ -148,7 +148,7 @@ def read_events(
         plan,
         source=EVENT_LOG,
         planned=sized,
-        notes=log_notes(now, plan, last_day),
+        notes=log_notes(now, plan, last_day, maturity),
         arrivals=_arrivals(now, plan, last_day, weights),
         lives=Lives(
             halves=now.halves,

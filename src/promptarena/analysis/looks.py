@@ -103,7 +103,7 @@ def schedule(
             taken.append(LookPoint(share, reached, day, cohorts, False))
             pending = reached + 1
     now = _fraction(cube, plan, treatments, planned)
-    return Schedule(tuple(taken), _outlook(cube, plan, pending, now), now)
+    return Schedule(tuple(taken), _outlook(cube, plan, treatments, pending, now), now)
 
 
 def _without_time(
@@ -173,16 +173,32 @@ def _last_day(cube: Cube) -> date | None:
     return cube.days[-1] if cube.days else None
 
 
-def _outlook(cube: Cube, plan: AnalysisPlan, pending: int, now: float) -> str:
+def _outlook(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str], pending: int, now: float) -> str:
     target = plan.design.looks[pending]
     if not cube.days or now <= 0:
-        return f"the first look needs {MIN_OBSERVED} observed units a variant and {plan.design.min_days} days"
+        return _first_look(cube, plan, treatments)
     first, last = cube.days[0], cube.days[-1]
     age = (last - first).days + 1
     needed = max(age * target / now, plan.design.min_days, age + 1)
-    weeks = math.ceil(needed / WEEK - 1e-9)
-    when = first + timedelta(days=weeks * WEEK - 1)
     return (
         f"the next look is at {target:.0%} of the planned information (now {_floored(now)}):"
-        f" at this pace after the cohorts of {when.isoformat()}"
+        f" at this pace after the cohorts of {_week_end(first, needed).isoformat()}"
     )
+
+
+def _first_look(cube: Cube, plan: AnalysisPlan, treatments: Sequence[str]) -> str:
+    """What there is to wait for while so few units are observed that no information is reckoned."""
+    needs = f"the first look needs {MIN_OBSERVED} observed units a variant and {plan.design.min_days} days"
+    primary = plan.metric(plan.primary.metric)
+    pairs = [arm_pair(cube, primary, plan.control, treatment) for treatment in treatments]
+    least = min(min(pair.n_control, pair.n_treatment) for pair in pairs)
+    if not cube.days or least == 0:
+        return needs
+    first, last = cube.days[0], cube.days[-1]
+    needed = max(((last - first).days + 1) * MIN_OBSERVED / least, plan.design.min_days)
+    return f"{needs}: at this pace not before the cohorts of {_week_end(first, needed).isoformat()}"
+
+
+def _week_end(first: date, days: float) -> date:
+    """The last day of the week, of those that begin with the first cohort, in which so many days are over."""
+    return first + timedelta(days=math.ceil(days / WEEK - 1e-9) * WEEK - 1)
