@@ -110,7 +110,7 @@ def ramp(
     if state.stage in ENROLLING and wanted < state.traffic:
         raise UsageError(
             f"Traffic only widens, so that every unit keeps its variant: `{state.stage}` has "
-            f"{state.traffic:.4%} and `{entered.stage}` would have {wanted:.4%}.",
+            f"{_share(state.traffic)} and `{entered.stage}` would have {_share(wanted)}.",
             hint=f"Enter it with as much: --traffic {state.traffic * 100:g}%",
         )
     return State(Status.RUNNING, entered.stage, wanted)
@@ -144,11 +144,13 @@ def _widen(state: State, traffic: float, *, last: bool = False) -> State:
     if traffic > state.traffic:
         return replace(state, traffic=traffic)
     if last:
-        text = f"`{state.stage}` is the last stage and has {state.traffic:.4%} of the traffic, as declared."
+        text = (
+            f"`{state.stage}` is the last stage and has {_share(state.traffic)} of the traffic, as declared."
+        )
         raise UsageError(text, hint="`arena ship` or `arena stop` comes next; --traffic widens it further.")
     raise UsageError(
-        f"Traffic only widens, so that every unit keeps its variant: it has {state.traffic:.4%} already; "
-        f"found {traffic:.4%}.",
+        f"Traffic only widens, so that every unit keeps its variant: it has {_share(state.traffic)} already; "
+        f"found {_share(traffic)}.",
         hint="`arena pause` serves the control to everybody at once.",
     )
 
@@ -194,3 +196,7 @@ def _words(status: Status) -> str:
 
 def _either(statuses: Collection[Status]) -> str:
     return " or ".join(_words(status) for status in statuses)
+
+
+def _share(traffic: float) -> str:
+    return f"{traffic * 100:.6g}%"
