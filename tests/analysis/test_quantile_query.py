@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -69,12 +69,6 @@ def story(units: int, most_rows: int, seed: int) -> list[Row]:
             rows.append(Row(u, "b" if k == 2 else v, first + timedelta(days=k), device, tier, e, "ab", x, y))
     order = rng.permutation(len(rows))
     return [rows[i] for i in order]
-
-
-@pytest.fixture(scope="module")
-def warehouse() -> Iterator[Warehouse]:
-    with Warehouse() as opened:
-        yield opened
 
 
 def table_of(warehouse: Warehouse, rows: list[Row]) -> ibis.Table:

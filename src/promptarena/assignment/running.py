@@ -93,7 +93,7 @@ def _moves(old: RunningExperiment, new: RunningExperiment) -> Iterator[tuple[str
     ):
         yield "its definition is not the one that was started.", "Start the new one under another name."
     if new.traffic < old.traffic:
-        shares = f"{old.traffic * 100:.6g}% to {new.traffic * 100:.6g}%"
+        shares = f"{old.traffic * 100:g}% to {new.traffic * 100:g}%"
         yield f"traffic only widens; found {shares}.", "`pause` serves the control to everybody."
     if not new.slot.places() >= old.slot.places():
         yield "its slot has lost places of its layer.", "A slot can be widened, and is freed at the end."

@@ -9,7 +9,15 @@ from typing import Any, Final
 
 from promptarena.demo.bot import ALIASES, MODELS, Reply
 
-__all__ = ["BadRequestError", "checked_request", "completion", "error_body", "model_list", "stream_events"]
+__all__ = [
+    "BadRequestError",
+    "checked_request",
+    "completion",
+    "error_body",
+    "json_body",
+    "model_list",
+    "stream_events",
+]
 
 _CREATED: Final = 1_772_409_600
 """When every answer was made: the answers are the same on every day."""
@@ -29,11 +37,11 @@ class BadRequestError(Exception):
         self.code = code
 
 
-def checked_request(data: bytes) -> dict[str, Any]:
-    """The body of a chat completion.
+def json_body(data: bytes) -> dict[str, Any]:
+    """The object that a request's body is.
 
     Raises:
-        BadRequestError: it is not one, or asks for a model that is not there.
+        BadRequestError: it is none.
     """
     try:
         body = json.loads(data)
@@ -41,6 +49,16 @@ def checked_request(data: bytes) -> dict[str, Any]:
         raise BadRequestError(400, "We could not parse the JSON body of your request.") from None
     if not isinstance(body, dict):
         raise BadRequestError(400, "The body of a request is a JSON object.")
+    return body
+
+
+def checked_request(data: bytes) -> dict[str, Any]:
+    """The body of a chat completion.
+
+    Raises:
+        BadRequestError: it is not one, or asks for a model that is not there.
+    """
+    body = json_body(data)
     model, messages = body.get("model"), body.get("messages")
     if not isinstance(model, str):
         raise BadRequestError(400, "you must provide a model parameter", "model")

@@ -16,7 +16,7 @@ import struct
 from typing import Any, Final
 
 from promptarena.demo.bot import ALIASES, MODELS, count_tokens
-from promptarena.demo.chat_protocol import BadRequestError
+from promptarena.demo.chat_protocol import BadRequestError, json_body
 
 __all__ = ["EMBEDDING_ALIASES", "EMBEDDING_MODEL", "embedding_answer", "vector_of"]
 
@@ -53,12 +53,7 @@ def embedding_answer(data: bytes) -> bytes:
     Raises:
         BadRequestError: it is none, or asks for a model or a form that is not there.
     """
-    try:
-        body = json.loads(data)
-    except ValueError:
-        raise BadRequestError(400, "We could not parse the JSON body of your request.") from None
-    if not isinstance(body, dict):
-        raise BadRequestError(400, "The body of a request is a JSON object.")
+    body = json_body(data)
     texts, packed = _texts(body), body.get("encoding_format") == "base64"
     tokens = sum(map(count_tokens, texts))
     found = {

@@ -23,7 +23,7 @@ from promptarena.evaluation.recorded import MISSING, NOT_APPLICABLE
 from promptarena.evaluation.scores import AxisScores
 from promptarena.stats.clustered_mean import clustered_mean
 
-__all__ = ["Condition", "Unit", "list_conditions"]
+__all__ = ["Condition", "Unit", "contrast_of", "list_conditions"]
 
 Scores = NDArray[np.float64]
 Unit = Literal["share", "points", "levels", "level"]
@@ -59,6 +59,14 @@ class Condition:
     def in_units(self, score: float) -> float:
         """From a mean score to the condition's own unit."""
         return self.low + (self.high - self.low) * score
+
+    def bounds_in_units(self, low: float, high: float, estimate: float) -> tuple[float, float]:
+        """Bounds of the mean score in that unit, never leaving the estimate out.
+
+        All that is missing may be sure to lie on one side of what is known; bounds without the estimate would
+        be right, and read as wrong.
+        """
+        return self.in_units(min(low, estimate)), self.in_units(max(high, estimate))
 
     @property
     def null(self) -> float:
@@ -155,21 +163,27 @@ def _axes(rule: GateRule, treatment: str, control: str, axes: Sequence[AxisScore
             yield _axis(asked, scores, treatment, control)
 
 
+def contrast_of(rule: AxisRule | CheckRule) -> tuple[float, float]:
+    """What part of the control is subtracted, and more than what the rest is to be.
+
+    A margin in % is one contrast with a part of the control, not a margin from a control that is then taken
+    as known; a floor asks nothing of the control.
+    """
+    if rule.min is not None:
+        return 0.0, rule.min
+    if rule.margin is None:
+        return 1.0, rule.above or 0.0
+    return (1 - rule.margin.value, 0.0) if rule.margin.relative else (1.0, -rule.margin.value)
+
+
 def _axis(rule: AxisRule, scores: AxisScores, treatment: str, control: str) -> Condition:
     low, high = scores.low, scores.high
-    # One contrast with a part of the control, not a margin from a control that is then taken as known.
-    kept, asked = 1.0, rule.above or 0.0
-    if rule.min is not None:
-        kept, asked = 0.0, rule.min
-    elif rule.margin is not None and rule.margin.relative:
-        if low < 0:
-            raise DataError(
-                f"The axis `{scores.axis}` has levels below 0, of which a margin in % means nothing.",
-                hint="Write the margin in levels, such as 0.1.",
-            )
-        kept = 1 - rule.margin.value
-    elif rule.margin is not None:
-        asked = -rule.margin.value
+    if rule.margin is not None and rule.margin.relative and low < 0:
+        raise DataError(
+            f"The axis `{scores.axis}` has levels below 0, of which a margin in % means nothing.",
+            hint="Write the margin in levels, such as 0.1.",
+        )
+    kept, asked = contrast_of(rule)
     one, other = scores.means(treatment), scores.means(control)
     # A control's score that is not asked for cannot be missing either.
     other = np.zeros_like(other) if kept == 0 else other
@@ -208,14 +222,7 @@ def _checks(
 
 
 def _check(name: str, rule: CheckRule, treatment: str, control: str, results: CheckResults) -> Condition:
-    # As of an axis: one contrast with a part of the control.
-    kept, asked = 1.0, rule.above or 0.0
-    if rule.min is not None:
-        kept, asked = 0.0, rule.min
-    elif rule.margin is not None and rule.margin.relative:
-        kept = 1 - rule.margin.value
-    elif rule.margin is not None:
-        asked = -rule.margin.value
+    kept, asked = contrast_of(rule)
     one, other = results[treatment].astype(np.float64), results[control].astype(np.float64)
     counts = (one != NOT_APPLICABLE) & (other != NOT_APPLICABLE)
     worst, best = ((_passes(one, fill), _passes(other, 1 - fill)) for fill in (0.0, 1.0))

@@ -16,9 +16,9 @@ import numpy as np
 
 from promptarena.definitions.duel import Duel
 from promptarena.definitions.duel_readout import DuelPlan, MinimumEffect
-from promptarena.definitions.gate_rule import AxisRule, CheckRule
 from promptarena.errors import DataError, Location
 from promptarena.evaluation.case_frame import CaseFrame, independent_cases
+from promptarena.evaluation.conditions import contrast_of
 from promptarena.stats.power import detectable_effect
 from promptarena.stats.spread import Spread, score_spread
 
@@ -92,27 +92,16 @@ def _asked(
         rule = gate.axes.get(axis, gate.axes.get("all"))
         if rule is None:
             continue
-        if rule.min is not None:
-            yield f"axis: {axis}", rule.min, "level", (low, high)
-            continue
-        kept, asked = _margin_of(rule)
-        yield f"axis: {axis}", asked, "levels", (low - kept * high, high - kept * low)
+        kept, asked = contrast_of(rule)
+        unit = "levels" if rule.min is None else "level"
+        yield f"axis: {axis}", asked, unit, (low - kept * high, high - kept * low)
     for check in duel.checks:
         rule_of_check = gate.checks.get(check.title, gate.checks.get("all"))
         if rule_of_check is None:
             continue
-        if rule_of_check.min is not None:
-            yield f"check: {check.title}", rule_of_check.min, "share", (0.0, 1.0)
-        else:
-            kept, asked = _margin_of(rule_of_check)
-            yield f"check: {check.title}", asked, "points", (-kept, 1.0)
-
-
-def _margin_of(rule: AxisRule | CheckRule) -> tuple[float, float]:
-    """How much of the control is compared with, and by what more than that is asked for."""
-    if rule.margin is not None and rule.margin.relative:
-        return 1 - rule.margin.value, 0.0
-    return 1.0, -rule.margin.value if rule.margin is not None else rule.above or 0.0
+        kept, asked = contrast_of(rule_of_check)
+        unit = "points" if rule_of_check.min is None else "share"
+        yield f"check: {check.title}", asked, unit, (-kept, 1.0)
 
 
 def _effect(

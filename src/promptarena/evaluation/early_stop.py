@@ -233,7 +233,7 @@ class _Bet:
             return None, None
         low = mean_bounds(self._worst[:used], alpha=2 * self._alpha, planned=self._planned)[0]
         high = mean_bounds(self._best[:used], alpha=2 * self._alpha, planned=self._planned)[1]
-        return self.condition.in_units(min(low, estimate)), self.condition.in_units(max(high, estimate))
+        return self.condition.bounds_in_units(low, high, estimate)
 
 
 class EarlyStop:

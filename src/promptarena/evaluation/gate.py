@@ -90,9 +90,7 @@ def decide_condition(condition: Condition, frame: CaseFrame, alpha: float) -> Ga
         low, high = bounded_mean_bounds(worst, clusters, weights, alpha=alpha)
         if condition.missing:
             high = bounded_mean_bounds(best, clusters, weights, alpha=alpha)[1]
-        # All that is missing may be sure to lie on one side of what is known; bounds that leave the estimate
-        # out would be right, and read as wrong.
-        low, high = condition.in_units(min(low, estimate)), condition.in_units(max(high, estimate))
+        low, high = condition.bounds_in_units(low, high, estimate)
         status = _status(low, high, condition.asked)
         if condition.missing > MOST_MISSING * len(counting):
             status = GateStatus.INVALID

@@ -111,7 +111,7 @@ def ramp(
         raise UsageError(
             f"Traffic only widens, so that every unit keeps its variant: `{state.stage}` has "
             f"{_share(state.traffic)} and `{entered.stage}` would have {_share(wanted)}.",
-            hint=f"Enter it with as much: --traffic {state.traffic * 100:g}%",
+            hint=f"Enter it with as much: --traffic {_share(state.traffic)}",
         )
     return State(Status.RUNNING, entered.stage, wanted)
 
@@ -162,7 +162,7 @@ def _check_share(stage: str, traffic: float) -> None:
                 "`offline` has no traffic: it answers a golden dataset.", hint="Leave --traffic out."
             )
     elif not 0 < traffic <= 1:
-        raise UsageError(f"Traffic is a share above 0% and up to 100%; found {traffic * 100:g}%.")
+        raise UsageError(f"Traffic is a share above 0% and up to 100%; found {_share(traffic)}.")
 
 
 def _declared(rollout: Sequence[Stage] | None, name: str) -> float:
@@ -199,4 +199,4 @@ def _either(statuses: Collection[Status]) -> str:
 
 
 def _share(traffic: float) -> str:
-    return f"{traffic * 100:.6g}%"
+    return f"{traffic * 100:g}%"

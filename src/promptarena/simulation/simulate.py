@@ -179,9 +179,8 @@ def _population(plan: AnalysisPlan, size: Plan, assumed: tuple[Assumed, ...], as
     burn_in = plan.design.burn_in or timedelta(0)
     # A week more than planned: units come at random, and a plan may fall short by a few.
     days = burn_in.days + _planned_days(size, daily) + WEEK
-    if (
-        plan.bandit is not None
-    ):  # it has no size: it goes on to its declared end, or about as long as it may take
+    if plan.bandit is not None:
+        # It has no size: it goes on to its declared end, or about as long as it may take.
         days = plan.design.max_days or round(_ALWAYS * days)
     longest = plan.design.max_days
     return Population(

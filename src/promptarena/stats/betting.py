@@ -8,6 +8,7 @@ the same mean given those before it.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -73,7 +74,7 @@ def log_wealth_above(scores: ArrayLike, mean: float, *, alpha: float, planned: i
     values = _scores(scores)
     if not 0 <= mean < 1:
         raise ValueError(f"a null mean below the scores' bound is in [0, 1), not {mean}")
-    return _log_wealth(values, mean, alpha, planned)
+    return _gambler(values, alpha, planned)(mean)
 
 
 def log_wealth_below(scores: ArrayLike, mean: float, *, alpha: float, planned: int | None = None) -> Vector:
@@ -114,10 +115,10 @@ def mean_bounds(scores: ArrayLike, *, alpha: float, planned: int | None = None) 
 def _lower_bound(values: Vector, alpha: float, planned: int | None) -> float:
     if len(values) == 0:
         return 0.0
-    target = math.log(1 / alpha)
+    target, log_wealth = math.log(1 / alpha), _gambler(values, alpha, planned)
 
     def excess(mean: float) -> float:
-        return float(_log_wealth(values, mean, alpha, planned).max()) - target
+        return float(log_wealth(mean).max()) - target
 
     # Nobody gains by betting that a mean is above 1, so the wealth there is below its start.
     last = 0.0
@@ -128,36 +129,44 @@ def _lower_bound(values: Vector, alpha: float, planned: int | None) -> float:
     raise AssertionError("a mean above 1 cannot be believed")
 
 
-def _log_wealth(values: Vector, mean: float, alpha: float, planned: int | None) -> Vector:
+def _gambler(values: Vector, alpha: float, planned: int | None) -> Callable[[float], Vector]:
+    """The log wealth, after each value, of who bets that the mean is above one that is still to be said."""
     if not 0 < alpha < 1:
         raise ValueError(f"alpha must lie strictly between 0 and 1, not {alpha}")
     if planned is not None and planned < 1:
         raise ValueError(f"at least one score is planned, not {planned}")
-    if planned is None:
-        stakes, largest = _open_stakes(values, alpha), _LARGEST
-    else:
-        stakes, largest = _planned_stakes(values, mean, alpha, planned), _LARGEST_PLANNED
-    limited = np.minimum(stakes, largest / mean) if mean > 0 else stakes
-    wealth: Vector = np.cumsum(np.log1p(limited * (values - mean)))
-    return wealth
+    largest = _LARGEST if planned is None else _LARGEST_PLANNED
+    stakes = _open_stakes(values, alpha) if planned is None else _planned_stakes(values, alpha, planned)
+
+    def log_wealth(mean: float) -> Vector:
+        limited = np.minimum(stakes(mean), largest / mean) if mean > 0 else stakes(mean)
+        wealth: Vector = np.cumsum(np.log1p(limited * (values - mean)))
+        return wealth
+
+    return log_wealth
 
 
-def _open_stakes(values: Vector, alpha: float) -> Vector:
-    """One stake a value, each from the values before it only; shape (n,)."""
+def _open_stakes(values: Vector, alpha: float) -> Callable[[float], Vector]:
+    """One stake a value, each from the values before it only, shape (n,); the same against every mean."""
     counts = np.arange(1, len(values) + 1)
     stakes: Vector = np.sqrt(
         2 * math.log(1 / alpha) / (_variances_before(values) * counts * np.log(counts + 1))
     )
-    return stakes
+    return lambda _: stakes
 
 
-def _planned_stakes(values: Vector, mean: float, alpha: float, planned: int) -> Vector:
-    """The same for a gambler who makes for a line."""
+def _planned_stakes(values: Vector, alpha: float, planned: int) -> Callable[[float], Vector]:
+    """The same for a gambler who makes for a line, which lies elsewhere for every mean."""
     taken = np.arange(len(values)) / planned
+    left = np.maximum(1 - taken, 1 / planned)
     unit = np.sqrt(_variances_before(values) * planned)
-    gained = np.concatenate([[0.0], np.cumsum(values - mean)])[: len(values)] / unit
-    distance = np.maximum(crossing_distance(alpha, _SLOPE) + _SLOPE * taken - gained, 0.0)
-    return crossing_rate(distance, _SLOPE, np.maximum(1 - taken, 1 / planned)) / unit
+    line = crossing_distance(alpha, _SLOPE) + _SLOPE * taken
+
+    def stakes(mean: float) -> Vector:
+        gained = np.concatenate([[0.0], np.cumsum(values - mean)])[: len(values)] / unit
+        return crossing_rate(np.maximum(line - gained, 0.0), _SLOPE, left) / unit
+
+    return stakes
 
 
 def _variances_before(values: Vector) -> Vector:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations, zip_longest
+from itertools import combinations
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -17,7 +17,12 @@ from promptarena.definitions.calibration_readout import (
     PoweredValue,
     TaskKind,
 )
-from promptarena.evaluation.calibration.measures import bias_of_each, coefficient_measure, share_measure
+from promptarena.evaluation.calibration.measures import (
+    bias_of_each,
+    coefficient_measure,
+    share_measure,
+    with_gaps,
+)
 from promptarena.evaluation.calibration.policy import Policy, judged_by
 from promptarena.evaluation.calibration.powered import powered_value
 from promptarena.evaluation.calibration.ratings import Rating
@@ -117,8 +122,7 @@ def _others(
         found,
         f"share of pairs of people who score an answer within {policy.within:g} of each other",
     )
-    rows = (scores for scores in by_answer.values() if len(scores) >= 2)
-    several = np.array(list(zip_longest(*rows, fillvalue=np.nan))).T
+    several = with_gaps([scores for scores in by_answer.values() if len(scores) >= 2])
     if len(several) >= 2 and len(np.unique(several[~np.isnan(several)])) > 1:
         alpha = krippendorff_alpha(several, level="interval", confidence=policy.confidence)
         yield coefficient_measure(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Final, TypeAlias
 
@@ -18,7 +18,12 @@ from promptarena.definitions.calibration_readout import (
     SwapAudit,
     TaskKind,
 )
-from promptarena.evaluation.calibration.measures import bias_of_each, coefficient_measure, share_measure
+from promptarena.evaluation.calibration.measures import (
+    bias_of_each,
+    coefficient_measure,
+    share_measure,
+    with_gaps,
+)
 from promptarena.evaluation.calibration.policy import Policy, judged_by
 from promptarena.evaluation.calibration.powered import powered_value
 from promptarena.evaluation.calibration.ratings import Rating
@@ -176,8 +181,8 @@ def _others(votes: Mapping[Pair, Sequence[float]], policy: Policy) -> Iterator[M
         return
     alone = len({case for case, _, _ in several}) == len(several)  # else pairs of one case are no sample
     name, found, text = _beyond_chance(list(several.values()), policy)
-    interval = (found.low, found.high) if alone and found.low is not None and found.high is not None else None
-    yield Measure(name=name, value=found.value, interval=interval, items=found.items, text=text)
+    measure = coefficient_measure(name, found, text)
+    yield measure if alone else replace(measure, interval=None)
 
 
 def _beyond_chance(votes: Sequence[Sequence[float]], policy: Policy) -> tuple[str, Agreement, str]:
@@ -187,7 +192,7 @@ def _beyond_chance(votes: Sequence[Sequence[float]], policy: Policy) -> tuple[st
         counts = [[list(said).count(word) for word in _WORDS] for said in votes]
         text = "Fleiss' kappa of the people: their agreement beyond chance"
         return "people kappa", fleiss_kappa(counts, confidence=policy.confidence), text
-    table = np.array([[*said, *[np.nan] * (most - len(said))] for said in votes])
+    table = with_gaps(votes)
     text = "Krippendorff's alpha of the people: their agreement beyond chance, with votes missing"
     return "people alpha", krippendorff_alpha(table, confidence=policy.confidence), text
 

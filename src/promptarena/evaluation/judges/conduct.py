@@ -10,6 +10,7 @@ import numpy as np
 
 from promptarena.definitions.judge import JudgeEntry, Scoring
 from promptarena.definitions.judge_conduct import JudgeConduct, MemberConduct
+from promptarena.evaluation.counted import counted
 from promptarena.evaluation.judges.gathered import NOT_ASKED, Gathered, Given
 from promptarena.evaluation.judges.model_family import self_preference
 from promptarena.evaluation.judges.panel_votes import Votes, decided_verdicts
@@ -111,10 +112,9 @@ def _notes(found: JudgeConduct) -> Iterator[str]:
         more = "" if len(found.unscored) <= 5 else ", ..."
         yield f"{total:,} of {found.judgments:,} judgments are unscored, never 0: {told}{more}"
     for variant, count in found.suspected.items():
-        answers = "answer" if count == 1 else "answers"
         yield (
-            f"injection suspected in {count:,} {answers} of {variant}: read them; the signs change no score "
-            "and prove nothing"
+            f"injection suspected in {counted(count, 'answer')} of {variant}: read them; the signs "
+            "change no score and prove nothing"
         )
     if found.divided:
         agreed = ", ".join(
