@@ -154,6 +154,8 @@ def test_what_is_no_event_at_all_is_refused_without_a_traceback_of_ours(body: by
         (Content(ts=_NOW, request_id="r", input={"deep": [1, float("nan")]}), "NaN"),
         (Content(ts=_NOW, request_id="r", input=object()), "cannot be written as JSON"),
         (Content(ts=_NOW, request_id="r", input=msgspec.Raw(b'{\n"a":1}')), "line break"),
+        (Content(ts=_NOW, request_id="r", input=msgspec.Raw(b'{"a":')), "passed on as JSON"),
+        (Content(ts=_NOW, request_id="r", input=[msgspec.Raw(b'"\0"')]), "passed on as JSON"),
         (Content(ts=_NOW, request_id="r", input="x" * MAX_EVENT_BYTES), "bytes long"),
         ("text", "str is not an event"),
     ],

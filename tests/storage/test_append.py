@@ -393,7 +393,7 @@ def test_a_change_of_the_calendar_closes_no_segment(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_writes_to_a_segment_of_its_own(tmp_path: Path) -> None:
     with EventLog(tmp_path) as log:
-        log.append(_call("parent"))
+        log.append(_call("parent"), "process")
         child = os.fork()
         if child == 0:
             try:
@@ -403,7 +403,7 @@ def test_a_forked_child_writes_to_a_segment_of_its_own(tmp_path: Path) -> None:
             finally:
                 os._exit(1)
         assert os.waitpid(child, 0)[1] == 0
-        log.append(_call("parent-2"))
+        log.append(_call("parent-2"), "process")
         assert set(_requests(tmp_path)) == {"parent", "parent-2", "child", "child-2"}
         assert len(log.folder.segments()) == 2
 

@@ -53,8 +53,8 @@ def test_a_write_cut_short_by_a_limit_leaves_nothing_behind_and_the_log_goes_on(
     said = _run(
         f"""
         log = EventLog(root)
-        log.append(call("before"), {durability!r})
         resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, resource.RLIM_INFINITY))
+        log.append(call("before"), {durability!r})
         for name in ("big", "big again"):
             try:
                 log.append([call(name), call(name, 5_000)], {durability!r})

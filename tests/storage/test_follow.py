@@ -74,6 +74,31 @@ def test_a_follower_waits_for_the_end_of_a_line(tmp_path: Path) -> None:
         assert len(whole) < len(longer)
 
 
+def test_a_follower_waits_for_what_is_being_copied_and_misses_nothing_behind_it(tmp_path: Path) -> None:
+    """A processor may copy the end of a line, or of several, before their beginning."""
+    with EventLog(tmp_path) as log:
+        log.append(call("a"), "process")
+        (path,) = log.folder.segments()
+        snapshot = log.snapshot()
+        log.append([call("b"), call("c")], "process")
+        final = path.read_bytes()
+        line = final.index(b'"request_id":"b"')
+        half = final[: line - 30] + b"\0" * 50 + final[line + 20 :]
+        path.write_bytes(half)
+        followed = log.follow(after=snapshot, poll_s=0.001)
+        seen: list[object] = []
+        reader = threading.Thread(target=lambda: seen.extend([next(followed), next(followed)]))
+        reader.start()
+        reader.join(timeout=0.05)
+        assert seen == []
+        assert column(log) == ["a"]
+        with path.open("r+b") as file:
+            file.write(final)
+        reader.join()
+        assert [event.request_id for event in seen if isinstance(event, Generation)] == ["b", "c"]
+        assert column(log) == ["a", "b", "c"]
+
+
 def test_everything_that_threads_write_while_it_is_sealed_and_compacted_is_followed_once(
     tmp_path: Path,
 ) -> None:

@@ -17,7 +17,7 @@ from promptarena.storage.event_log import EventLog, LogReader
 from promptarena.storage.housekeeping import Housekeeper
 from promptarena.storage.log_folder import LogFolder, LogSettings
 from promptarena.storage.manifest import Counts, read_manifest
-from promptarena.storage.open_segment import SegmentWriter
+from promptarena.storage.segment_writer import SegmentWriter
 
 
 def _exposure() -> Exposure:
@@ -88,6 +88,13 @@ def test_repetitions_within_a_segment_are_dropped_the_first_stays_and_they_are_c
         assert log.counts().duplicates == 2
 
 
+_NO_EVENTS = (
+    b'{"kind":"generation","ts":"2026-03-01T12:00:00Z","later_field":1}',
+    b"\xff\xfe",
+    b'{"kind":"unheard-of"}',
+)
+
+
 def test_a_torn_last_line_is_ignored_and_counted(tmp_path: Path) -> None:
     with EventLog(tmp_path) as log:
         log.append([call("a"), call("b")])
@@ -100,29 +107,51 @@ def test_a_torn_last_line_is_ignored_and_counted(tmp_path: Path) -> None:
         assert (column(log), log.counts().torn) == (["a", "b"], 1)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        b'{"kind":"generation","ts":"2026-03-01T12:00:00Z","later_field":1}',
-        b"\0" * 40,
-        b"\xff\xfe",
-        b'{"kind":"unheard-of"}',
-    ],
-)
+@pytest.mark.parametrize("line", [*_NO_EVENTS, b"\0" * 40])
 def test_lines_that_are_no_events_are_counted_and_kept_and_spoil_no_others(
     tmp_path: Path, line: bytes
 ) -> None:
+    path = _with_a_line_between(tmp_path, line)
     with EventLog(tmp_path) as log:
+        log.seal()
+        assert (column(log), log.counts().refused, log.counts().torn) == (["a", "b"], 1, 0)
+    assert (tmp_path / "refused" / path.name).read_bytes() == line + b"\n"
+
+
+@pytest.mark.parametrize("line", _NO_EVENTS)
+def test_lines_that_are_no_events_spoil_no_others_before_they_are_sealed(tmp_path: Path, line: bytes) -> None:
+    _with_a_line_between(tmp_path, line)
+    assert (column(LogReader(tmp_path)), LogReader(tmp_path).counts().refused) == (["a", "b"], 1)
+
+
+def _with_a_line_between(root: Path, line: bytes) -> Path:
+    """A dead process's segment: "a", this line, "b"."""
+    with EventLog(root) as log:
         log.append(call("a"))
         log.append(call("b"))
     (path,) = log.folder.segments()
     whole = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join([*whole[:2], line + b"\n", *whole[2:]]))
+    return path
+
+
+@pytest.mark.parametrize("behind", [b"", b"\0" * 5000])
+@pytest.mark.parametrize("lost", [slice(10, 60), slice(0, 1), slice(-1, None), slice(0, None)])
+def test_a_line_that_was_being_copied_when_its_writer_died_is_torn(
+    tmp_path: Path, lost: slice, behind: bytes
+) -> None:
     with EventLog(tmp_path) as log:
-        assert (column(log), log.counts().refused) == (["a", "b"], 1)
+        log.append([call("a"), call("b")])
+    (path,) = log.folder.segments()
+    *whole, last = path.read_bytes().splitlines(keepends=True)
+    half = bytearray(last)
+    half[lost] = b"\0" * len(half[lost])
+    path.write_bytes(b"".join([*whole, half]) + behind)
+    torn = int(any(half))  # of what was lost whole there is no trace
+    with EventLog(tmp_path) as log:
+        assert (column(log), log.counts().refused) == (["a"], 0)
         log.seal()
-        assert (column(log), log.counts().refused) == (["a", "b"], 1)
-    assert (tmp_path / "refused" / path.name).read_bytes() == line + b"\n"
+        assert (column(log), log.counts().torn, log.counts().refused) == (["a"], torn, 0)
 
 
 def test_clocks_that_are_off_lose_nothing_and_are_counted(tmp_path: Path) -> None:

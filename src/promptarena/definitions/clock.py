@@ -16,6 +16,9 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The calendar time, in UTC and aware of it."""
 
+    def timestamp(self) -> float:
+        """The same as seconds since 1970, for who has to be quick."""
+
     def monotonic(self) -> float:
         """Seconds since some fixed moment of this boot; never runs backwards, the same for every process."""
 
@@ -25,6 +28,7 @@ class SystemClock:
 
     # No methods of ours in between: a log asks at every write.
     now = staticmethod(partial(datetime.now, UTC))
+    timestamp = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)
 
 
@@ -45,6 +49,9 @@ class ManualClock:
 
     def now(self) -> datetime:
         return self._now
+
+    def timestamp(self) -> float:
+        return self._now.timestamp()
 
     def monotonic(self) -> float:
         return self._elapsed

@@ -36,8 +36,11 @@ MAX_EVENT_BYTES: Final = 8 * 2**20
 """The longest line that is taken; a longer one is refused before it is written."""
 
 _ENCODER: Final = msgspec.json.Encoder()
+_ENCODE_LINES: Final = _ENCODER.encode_lines
 _DECODER: Final = msgspec.json.Decoder(Event)
 _RAW_DECODER: Final = msgspec.json.Decoder()
+_NUL: Final = 0
+"""A byte that no JSON holds and with which readers of the log take its content to end."""
 _UNWRITABLE: Final = (TypeError, ValueError, RecursionError, OverflowError)
 
 
@@ -56,8 +59,11 @@ def encode_events(events: Sequence[Event], *, checked: bool = False) -> bytes:
         EventError: a field holds what it must not, or an event is longer than `MAX_EVENT_BYTES`.
     """
     try:
-        lines = _ENCODER.encode_lines(events)
-        sound = checked or (_DECODER.decode_lines(lines) == list(events) and not any(map(_rules, events)))
+        lines = _ENCODE_LINES(events)
+        if checked:
+            sound = _NUL not in lines
+        else:
+            sound = _DECODER.decode_lines(lines) == list(events) and not any(map(_rules, events))
     except _UNWRITABLE:
         sound, lines = False, b""
     if not sound:
@@ -65,6 +71,21 @@ def encode_events(events: Sequence[Event], *, checked: bool = False) -> bytes:
     if len(lines) > MAX_EVENT_BYTES:
         _refuse_long(lines, events)
     return lines
+
+
+def encode_checked(event: Event) -> bytes:
+    """`encode_events` for one checked event, and nothing around it: a gateway does this at every call.
+
+    Raises:
+        EventError: as `encode_events`.
+    """
+    try:
+        line = _ENCODE_LINES([event])
+        if len(line) <= MAX_EVENT_BYTES and _NUL not in line:
+            return line
+    except _UNWRITABLE:
+        pass
+    return encode_events((event,), checked=True)
 
 
 def encoded(lines: bytes) -> Entry:
@@ -78,8 +99,8 @@ def encode_entries(entries: Sequence[Entry]) -> tuple[bytes, dict[int, EventErro
     Events are taken to be `checked`. One call for many costs two thirds of one call for each.
     """
     try:
-        lines = _ENCODER.encode_lines(entries)
-        if len(lines) <= MAX_EVENT_BYTES:
+        lines = _ENCODE_LINES(entries)
+        if len(lines) <= MAX_EVENT_BYTES and _NUL not in lines:
             return lines, {}
     except _UNWRITABLE:
         pass
@@ -87,7 +108,7 @@ def encode_entries(entries: Sequence[Entry]) -> tuple[bytes, dict[int, EventErro
     refused: dict[int, EventError] = {}
     for at, one in enumerate(entries):
         if isinstance(one, msgspec.Raw):
-            parts.append(_ENCODER.encode_lines((one,)))
+            parts.append(_ENCODE_LINES((one,)))
             continue
         try:
             parts.append(encode_events((one,), checked=True))
@@ -100,7 +121,7 @@ def _examined(events: Sequence[Event]) -> bytes:
     """The lines after all: a tuple that would come back as a list is a harmless difference."""
     problems = [found for at, event in enumerate(events) for found in _located(_problems(event), at, events)]
     if not problems:
-        lines = _ENCODER.encode_lines(events)
+        lines = _ENCODE_LINES(events)
         if lines.count(b"\n") != len(events):  # from JSON that somebody laid out and passed on as it was
             problems = [Problem("an event has a line break outside of its texts")]
     if problems:
@@ -184,7 +205,9 @@ def _problems(event: Event) -> list[Problem]:
 def _unwritable(value: Any, field: str) -> Iterator[Problem]:
     where = Location(field=field)
     try:
-        _ENCODER.encode(value)
+        _RAW_DECODER.decode(_ENCODER.encode(value))
+    except msgspec.DecodeError as error:
+        yield Problem(f"this was passed on as JSON and is none: {_plain(error)}", where)
     except UnicodeEncodeError:
         yield Problem("the text holds half of a surrogate pair, which UTF-8 cannot say", where)
     except _UNWRITABLE as error:

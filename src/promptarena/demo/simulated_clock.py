@@ -33,6 +33,10 @@ class SimulatedClock:
         """This task's own time, or the calendar's where it has none."""
         return self._own.get(self._latest)
 
+    def timestamp(self) -> float:
+        """The same as seconds since 1970."""
+        return self.now().timestamp()
+
     def live_at(self, moment: datetime) -> None:
         """Set this task's own time; the calendar goes along, and never back."""
         self._own.set(moment)

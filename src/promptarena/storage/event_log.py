@@ -24,7 +24,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeGuard
 import msgspec
 
 from promptarena.definitions.clock import Clock, SystemClock
-from promptarena.definitions.event_lines import encode_events, encoded
+from promptarena.definitions.event_lines import encode_checked, encode_events, encoded
 from promptarena.definitions.events import (
     EVENT_TYPES,
     Content,
@@ -39,7 +39,7 @@ from promptarena.storage.content_policy import ContentPolicy
 from promptarena.storage.group_commit import GroupCommit
 from promptarena.storage.log_folder import LogFolder, LogSettings
 from promptarena.storage.manifest import Counts
-from promptarena.storage.open_segment import SegmentWriter
+from promptarena.storage.segment_writer import SegmentWriter
 from promptarena.storage.snapshot import KindTables, Snapshot, take_snapshot
 from promptarena.storage.tombstones import Identity, TombstoneWatch
 
@@ -170,8 +170,9 @@ class EventLog(LogReader):
             EventError: an event breaks the schema.
             StorageError: the disk refused.
         """
-        lines = self._lines(events, checked)
-        if not lines:
+        if checked and self._as_it_is(events):
+            lines = encode_checked(events)
+        elif not (lines := self._lines(events, checked)):
             return
         if durability == "process":
             self._writer.write(lines)

@@ -1,216 +1,155 @@
-"""The segment that this process appends to: JSON lines in a file of its own, locked while it lives."""
+"""A segment that this process appends to: JSON lines in a file of its own, locked while it lives.
+
+While it is open there may be NUL bytes behind its content: see `MappedTail`.
+"""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
-import threading
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Final
-from weakref import WeakSet
 
-from promptarena.definitions.clock import Clock
-from promptarena.storage.durable_files import explained, fsync_folder
-from promptarena.storage.log_folder import LogFolder, LogSettings
-from promptarena.storage.segments import receipt
+from promptarena.storage.durable_files import fsync_folder
+from promptarena.storage.log_folder import LogFolder
+from promptarena.storage.mapped_tail import MappedTail
 
-__all__ = ["SegmentWriter"]
+__all__ = ["OpenSegment"]
 
-_ATTEMPTS: Final = 5
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
-_RECEIPT_HOLDS: Final = timedelta(milliseconds=1)
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_TAIL: Final = 256 * 2**10
+"""Bytes that are mapped at a time: to make them costs .1 ms, shared by some hundred events."""
+_MOST_MAPPED: Final = _TAIL // 8
 
 
-class _OpenSegment:
-    """One file, from its creation to its last byte."""
+class OpenSegment:
+    """One file, from its creation to its last byte. Whoever calls it lets one thread do so at a time."""
 
-    def __init__(self, folder: LogFolder, host: str, due: float) -> None:
+    def __init__(self, folder: LogFolder, host: str, *, due: float, full: int) -> None:
+        """Begin it.
+
+        Args:
+            due: when it is to be closed, on the monotonic clock ...
+            full: ... or at how many bytes.
+
+        Raises:
+            OSError: it cannot be made.
+        """
         self.due = due
-        """When it is to be closed, on the monotonic clock."""
-        self.size = 0
+        self.full = full
         self.untouched = True
         """Whether each write that failed found no room at all, so that nothing of it was ever in the file."""
-        self.received_from = self.received_until = _LONG_AGO
-        """What came from the one moment to before the other belongs to the last receipt."""
+        self._size = 0
+        """Where the content ends, unless there is a tail, which knows."""
+        self._tail: MappedTail | None = None
+        self._may_map = True
         self.path = folder.open / folder.new_segment_name(host)
         # Locked before it has its name: whoever looks for orphans never meets it without its owner.
         aside = self.path.with_name(f".{self.path.name}")
-        self._handle = os.open(
-            aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640
-        )
+        self._handle = os.open(aside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             aside.rename(self.path)
             fsync_folder(folder.open)
         except BaseException:
-            self.close()
+            self.let_go()
             aside.unlink(missing_ok=True)
             raise
 
-    def write(self, lines: bytes) -> None:
-        """Append all of it. If that fails nothing of it stays, or its end is the file's torn last line."""
+    @property
+    def size(self) -> int:
+        """Where the content ends, in bytes."""
+        return self._size if self._tail is None else self._tail.size
+
+    @property
+    def put(self) -> Callable[[bytes], int] | None:
+        """Appends to the tail, if there is one, from any thread; see `MappedTail`."""
+        return None if self._tail is None else self._tail.put
+
+    def is_sound(self) -> bool:
+        """Whether it can be appended to. To be asked when that was last done a while ago."""
+        try:
+            if self._tail is not None:
+                self._tail.refresh()
+        except OSError:
+            return False
+        return True
+
+    def write(self, lines: bytes, *, mapped: bool) -> None:
+        """Append all of it. If that fails nothing of it stays, or its end is the file's torn last line.
+
+        Args:
+            mapped: whether more like it may come, for which it is worth it to have a tail.
+        """
+        if self._tail is not None:
+            try:
+                self._tail.put(lines)
+                return
+            except ValueError:
+                self._leave_tail()
+        tail = self._new_tail(len(lines)) if mapped else None
+        if tail is None:
+            self._write(lines)
+        else:
+            tail.put(lines)
+
+    def _new_tail(self, needed: int) -> MappedTail | None:
+        """A tail, where there can be one that so many bytes are a small part of."""
+        end = min(self._size + _TAIL, self.full)
+        if self._may_map and needed <= min(_MOST_MAPPED, end - self._size):
+            try:
+                self._tail = MappedTail(self._handle, self._size, end)
+            except OSError:  # write(2) may do without so much room, or tells what is wrong
+                self._may_map = False
+                self._cut()
+        return self._tail
+
+    def _write(self, lines: bytes) -> None:
         written = 0
         try:
-            written = os.write(self._handle, lines)
-            if written != len(lines):
-                rest = memoryview(lines)[written:]
-                while rest:
-                    rest = rest[os.write(self._handle, rest) :]
+            written = os.pwrite(self._handle, lines, self._size)
+            while written < len(lines):
+                written += os.pwrite(self._handle, memoryview(lines)[written:], self._size + written)
         except BaseException as error:
             if written or not isinstance(error, OSError) or error.errno not in _NO_ROOM:
                 self.untouched = False
-            with suppress(OSError):
-                os.ftruncate(self._handle, self.size)
+            self._cut()
             raise
-        self.size += len(lines)
+        self._size += len(lines)
 
     def sync(self) -> None:
+        """Have the disk keep all that was appended. Needs nobody to wait who appends."""
         os.fdatasync(self._handle)
 
+    def stop(self) -> None:
+        """Let nobody append but through `write`."""
+        if self._tail is not None:
+            self._tail.close()
+
     def close(self) -> None:
+        """End the file with its content, and let go of it."""
+        with suppress(OSError):  # NULs then stay behind it
+            self._leave_tail()
+            self._cut()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Close the file as it is, and so free its lock, unless another process holds it as well."""
+        self.stop()
         os.close(self._handle)
 
-
-class SegmentWriter:
-    """Appends to an open segment and begins another at a certain age or size, or after a failure.
-
-    A receipt, a line that says when what follows was received, stands before what came a millisecond or more
-    after the last one: `received_at` is that exact, and many small writes do not each pay for a line of it.
-
-    A segment that failed is never appended to again. A reader that follows it counts in bytes, and would take
-    what comes after a truncation for what it has already read. Where a full disk took not one byte there is
-    nothing to mistake, and the segment stays: else every try on such a disk would leave another empty file.
-    """
-
-    def __init__(self, folder: LogFolder, settings: LogSettings, clock: Clock) -> None:
-        self._folder = folder
-        self._settings = settings
-        # Looked at in every write.
-        self._seal_bytes = settings.seal_bytes
-        self._now = clock.now
-        self._monotonic = clock.monotonic
-        self._begin()
-        _writers.add(self)
-
-    def _begin(self) -> None:
-        self._segment: _OpenSegment | None = None
-        self._failed: list[_OpenSegment] = []
-        # Taken in this order. Whoever holds the first knows that no descriptor is closed under an fdatasync.
-        self._syncing = threading.Lock()
-        self._writing = threading.Lock()
-
-    @property
-    def path(self) -> Path | None:
-        """The open segment's file, if there is one."""
-        segment = self._segment
-        return segment.path if segment else None
-
-    def write(self, lines: bytes) -> None:
-        """One write(2): survives the death of this process.
-
-        Raises:
-            StorageError: nothing of it was accepted.
-        """
-        self._rotate_if_due()
-        with self._writing:
-            self._write(lines)
-
-    def write_durably(self, lines: bytes) -> None:
-        """One write(2) of all of it and one fdatasync: survives a power cut.
-
-        Raises:
-            StorageError: nothing of it is acknowledged.
-        """
-        self._rotate_if_due()
-        with self._syncing:
-            with self._writing:
-                segment = self._write(lines)
+    def _leave_tail(self) -> None:
+        if self._tail is not None:
+            self.stop()
             try:
-                segment.sync()
-            except OSError as error:
-                # After a failed sync the kernel may have dropped the pages and call them clean: a second
-                # fdatasync of this file would succeed and mean nothing.
-                with self._writing:
-                    self._give_up(segment)
-                raise explained(error, "make events durable", segment.path) from error
+                self._size = self._tail.end()
+            except OSError:
+                self.untouched = False
+                raise
+            self._tail = None
 
-    def _rotate_if_due(self) -> None:
-        segment = self._segment
-        # Those that failed are closed first: a disk that refuses for hours must not take all handles.
-        if self._failed or (
-            segment is not None and (segment.size >= self._seal_bytes or self._monotonic() >= segment.due)
-        ):
-            self.rotate(only_if_due=True)
-
-    def rotate(self, *, only_if_due: bool = False) -> None:
-        """Close the open segment, so that it can be sealed; the next append begins another."""
-        with self._syncing, self._writing:
-            segment = self._segment
-            if segment is not None and not (only_if_due and not self._due(segment)):
-                self._segment = None
-                segment.close()
-            for failed in self._failed:
-                failed.close()
-            self._failed.clear()
-
-    def _write(self, lines: bytes) -> _OpenSegment:
-        segment = self._segment
-        if segment is None:
-            segment = self._segment = self._open()
-        now = self._now()
-        current = segment.received_from <= now < segment.received_until
-        try:
-            segment.write(lines if current else receipt(now) + lines)
-        except BaseException as error:
-            if not segment.untouched:
-                self._give_up(segment)
-            if isinstance(error, OSError):
-                raise explained(error, "append to the log", segment.path) from error
-            raise
-        if not current:
-            segment.received_from, segment.received_until = now, now + _RECEIPT_HOLDS
-        return segment
-
-    def _open(self) -> _OpenSegment:
-        for attempt in range(_ATTEMPTS):
-            try:
-                return _OpenSegment(
-                    self._folder,
-                    self._settings.host,
-                    self._monotonic() + self._settings.seal_after_s,
-                )
-            except OSError as error:
-                # Housekeeping may meet a file just before it is locked, and take it for a dead one's.
-                disturbed = isinstance(error, FileNotFoundError | BlockingIOError)
-                if not disturbed or attempt == _ATTEMPTS - 1:
-                    raise explained(error, "begin a segment of the log", self._folder.open) from error
-        raise AssertionError("unreachable")
-
-    def _give_up(self, segment: _OpenSegment) -> None:
-        if self._segment is segment:
-            self._segment = None
-            self._failed.append(segment)
-
-    def _due(self, segment: _OpenSegment) -> bool:
-        return segment.size >= self._seal_bytes or self._monotonic() >= segment.due
-
-    def _forget(self) -> None:
-        """In a forked child: the segment is the parent's, and so are whatever locks were held."""
-        for segment in [*self._failed, *([self._segment] if self._segment else [])]:
-            segment.close()
-        self._begin()
-
-
-_writers: WeakSet[SegmentWriter] = WeakSet()
-
-
-def _forget_all() -> None:
-    for writer in list(_writers):
-        writer._forget()
-
-
-os.register_at_fork(after_in_child=_forget_all)
+    def _cut(self) -> None:
+        with suppress(OSError):
+            os.ftruncate(self._handle, self._size)

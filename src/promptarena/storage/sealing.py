@@ -97,7 +97,7 @@ class _Sealing:
     def run(self) -> bool:
         """Seal it. False if somebody was erased meanwhile, so that it must be done again."""
         try:
-            lines = read_segment(self.path)
+            lines = read_segment(self.path, closed=True)
         except FileNotFoundError:
             return True
         except OSError as error:

@@ -67,11 +67,13 @@ def receipt(now: datetime) -> bytes:
 _BEGINNING: Final = Position()
 
 
-def read_segment(path: Path, start: Position = _BEGINNING) -> SegmentLines:
+def read_segment(path: Path, start: Position = _BEGINNING, *, closed: bool = False) -> SegmentLines:
     """Read a segment's whole lines.
 
     Args:
         start: where an earlier reading ended.
+        closed: nobody appends to it any more. While somebody may, its content ends with the first NUL:
+            what stands behind one may be only half there.
 
     Raises:
         FileNotFoundError: it has been sealed, and its grace has passed.
@@ -79,7 +81,10 @@ def read_segment(path: Path, start: Position = _BEGINNING) -> SegmentLines:
     with path.open("rb") as file:
         file.seek(start.end)
         data = file.read()
-    length = data.rfind(b"\n") + 1
+    nul = data.find(b"\0")
+    if nul >= 0:
+        data = data.rstrip(b"\0") if closed else data[:nul]
+    length = _whole_lines(data)
     refused: list[bytes] = []
     try:
         lines: list[Event | Receipt] = _DECODER.decode_lines(data[:length])
@@ -97,6 +102,13 @@ def read_segment(path: Path, start: Position = _BEGINNING) -> SegmentLines:
             msgspec.structs.force_setattr(line, "received_at", at)
             events.append(line)
     return SegmentLines(events, refused, length < len(data), Position(start.end + length, at))
+
+
+def _whole_lines(data: bytes) -> int:
+    """How long they are together. A last one with a NUL in it was being copied when its writer died."""
+    length = data.rfind(b"\n") + 1
+    last = data.rfind(b"\n", 0, max(0, length - 1)) + 1
+    return last if b"\0" in data[last:length] else length
 
 
 def first_of_each(events: Iterable[Event]) -> tuple[list[Event], int]:

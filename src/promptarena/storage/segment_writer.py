@@ -1,0 +1,184 @@
+"""What this process appends to: one segment after the other, with a moment of receipt for every line."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+from weakref import WeakSet
+
+from promptarena.definitions.clock import Clock
+from promptarena.storage.durable_files import explained
+from promptarena.storage.log_folder import LogFolder, LogSettings
+from promptarena.storage.open_segment import OpenSegment
+from promptarena.storage.segments import receipt
+
+__all__ = ["SegmentWriter"]
+
+_ATTEMPTS: Final = 5
+_RECEIPT_HOLDS_S: Final = 0.001
+
+
+class SegmentWriter:
+    """Appends to an open segment and begins another at a certain age or size, or after a failure.
+
+    A receipt, a line that says when what follows was received, stands before what came a millisecond or more
+    after the last one: `received_at` is that exact, and many small writes do not each pay for a line of it.
+
+    A segment that failed is never appended to again. A reader that follows it counts in bytes, and would take
+    what comes after a truncation for what it has already read. Where a full disk took not one byte there is
+    nothing to mistake, and the segment stays: else every try on such a disk would leave another empty file.
+    """
+
+    def __init__(self, folder: LogFolder, settings: LogSettings, clock: Clock) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._now = clock.now
+        self._timestamp = clock.timestamp
+        self._monotonic = clock.monotonic
+        self._begin()
+        _writers.add(self)
+
+    def _begin(self) -> None:
+        self._segment: OpenSegment | None = None
+        self._put: Callable[[bytes], int] | None = None
+        """Appends to the segment's tail, if it has one."""
+        self._received_from = self._received_until = 0.0
+        """What comes from the one moment to before the other belongs to the segment's last receipt."""
+        self._failed: list[OpenSegment] = []
+        # Taken in this order. Whoever holds the first knows that no descriptor is closed under an fdatasync.
+        self._syncing = threading.Lock()
+        self._writing = threading.Lock()
+
+    @property
+    def path(self) -> Path | None:
+        """The open segment's file, if there is one."""
+        segment = self._segment
+        return segment.path if segment else None
+
+    def write(self, lines: bytes) -> None:
+        """One copy into the page cache: survives the death of this process.
+
+        Raises:
+            StorageError: nothing of it was accepted.
+        """
+        # The quick way, without a lock. Once a millisecond, when a receipt is due, all else is looked at.
+        put = self._put
+        if put is not None and self._received_from <= self._timestamp() < self._received_until:
+            try:
+                put(lines)
+                return
+            except ValueError:  # there is no room, or another thread has closed the segment
+                pass
+        self._rotate_if_due()
+        with self._writing:
+            self._write(lines, mapped=True)
+
+    def write_durably(self, lines: bytes) -> None:
+        """The same and one fdatasync: survives a power cut.
+
+        Raises:
+            StorageError: nothing of it is acknowledged.
+        """
+        self._rotate_if_due()
+        with self._syncing:
+            with self._writing:
+                segment = self._write(lines, mapped=False)
+            try:
+                segment.sync()
+            except OSError as error:
+                # After a failed sync the kernel may have dropped the pages and call them clean: a second
+                # fdatasync of this file would succeed and mean nothing.
+                with self._writing:
+                    self._give_up(segment)
+                raise explained(error, "make events durable", segment.path) from error
+
+    def _rotate_if_due(self) -> None:
+        with self._writing:
+            # Those that failed are closed first: a disk that refuses for hours must not take all handles.
+            due = bool(self._failed) or (self._segment is not None and self._is_due(self._segment))
+        if due:
+            self.rotate(only_if_due=True)
+
+    def rotate(self, *, only_if_due: bool = False) -> None:
+        """Close the open segment, so that it can be sealed; the next append begins another."""
+        with self._syncing, self._writing:
+            segment = self._segment
+            if segment is not None and not (only_if_due and not self._is_due(segment)):
+                self._leave(segment)
+                segment.close()
+            for failed in self._failed:
+                failed.let_go()
+            self._failed.clear()
+
+    def _write(self, lines: bytes, *, mapped: bool) -> OpenSegment:
+        now = self._now()
+        moment = now.timestamp()
+        current = self._received_from <= moment < self._received_until
+        segment = self._segment
+        if segment is not None and not current and not segment.is_sound():
+            self._give_up(segment)
+            segment = None
+        if segment is None:
+            segment = self._segment = self._open()
+        try:
+            segment.write(lines if current else receipt(now) + lines, mapped=mapped)
+        except BaseException as error:
+            self._put = segment.put
+            if not segment.untouched:
+                self._give_up(segment)
+            if isinstance(error, OSError):
+                raise explained(error, "append to the log", segment.path) from error
+            raise
+        self._put = segment.put
+        if not current:
+            self._received_from, self._received_until = moment, moment + _RECEIPT_HOLDS_S
+        return segment
+
+    def _open(self) -> OpenSegment:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return OpenSegment(
+                    self._folder,
+                    self._settings.host,
+                    due=self._monotonic() + self._settings.seal_after_s,
+                    full=self._settings.seal_bytes,
+                )
+            except OSError as error:
+                # Housekeeping may meet a file just before it is locked, and take it for a dead one's.
+                disturbed = isinstance(error, FileNotFoundError | BlockingIOError)
+                if not disturbed or attempt == _ATTEMPTS - 1:
+                    raise explained(error, "begin a segment of the log", self._folder.open) from error
+        raise AssertionError("unreachable")
+
+    def _give_up(self, segment: OpenSegment) -> None:
+        if self._segment is segment:
+            self._leave(segment)
+            self._failed.append(segment)
+
+    def _leave(self, segment: OpenSegment) -> None:
+        self._segment = self._put = None
+        self._received_from = self._received_until = 0.0
+        segment.stop()
+
+    def _is_due(self, segment: OpenSegment) -> bool:
+        return segment.size >= segment.full or self._monotonic() >= segment.due
+
+    def _forget(self) -> None:
+        """In a forked child: the segment is the parent's, and so are whatever locks were held."""
+        for segment in [*self._failed, *([self._segment] if self._segment else [])]:
+            segment.let_go()
+        self._begin()
+
+
+_writers: WeakSet[SegmentWriter] = WeakSet()
+
+
+def _forget_all() -> None:
+    for writer in list(_writers):
+        writer._forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
