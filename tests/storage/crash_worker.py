@@ -42,7 +42,7 @@ def check(root: Path, reader: LogReader) -> int:
 
 
 def write(root: Path, seed: int) -> None:
-    """Append from three threads and twenty tasks, one event or several, new ones and repetitions.
+    """Append from four threads and twenty tasks, one event or several, new ones and repetitions.
 
     What is acknowledged is noted.
     """
@@ -74,7 +74,16 @@ def write(root: Path, seed: int) -> None:
     async def waits() -> None:
         await asyncio.gather(*(wait(number) for number in range(3, 23)))
 
+    def hurry() -> None:
+        while True:
+            events = [call("r") for _ in range(50)]
+            for event in events:
+                log.append(event, "process", checked=True)
+                os.write(notes, f"{event.event_id}\n".encode())
+            time.sleep(0.1)
+
     threading.Thread(target=asyncio.run, args=(waits(),)).start()
+    threading.Thread(target=hurry).start()
     for number in range(3):
         threading.Thread(target=work, args=(number,)).start()
 

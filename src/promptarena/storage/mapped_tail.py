@@ -61,15 +61,20 @@ class MappedTail:
         """Where the content of the file ends."""
         return self._start + self._map.tell()
 
-    def refresh(self) -> None:
-        """Make sure of the pages that come next: the kernel may have written them back since.
+    def refresh(self, length: int | None = None) -> None:
+        """Make sure that the next so many bytes, or all there are, can be put.
+
+        That holds until the kernel writes the pages back: at the next sync of the file, or when it sees fit.
 
         Raises:
-            OSError: they can no longer be written to, and nothing may be appended.
+            OSError: they cannot be, and nothing may be put.
         """
-        page = self._map.tell() // mmap.PAGESIZE * mmap.PAGESIZE
-        if page < len(self._map):
-            self._map.madvise(_POPULATE_WRITE, page, len(self._map) - page)
+        at, end = self._map.tell(), len(self._map)
+        if length is not None:
+            end = min(end, at + length)
+        page = at - at % mmap.PAGESIZE
+        if page < end:
+            self._map.madvise(_POPULATE_WRITE, page, end - page)
 
     def close(self) -> None:
         """Let nobody append any more."""

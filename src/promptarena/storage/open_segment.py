@@ -68,11 +68,11 @@ class OpenSegment:
         """Appends to the tail, if there is one, from any thread; see `MappedTail`."""
         return None if self._tail is None else self._tail.put
 
-    def is_sound(self) -> bool:
-        """Whether it can be appended to. To be asked when that was last done a while ago."""
+    def is_sound(self, length: int | None = None) -> bool:
+        """Whether so much can be appended, or all that its tail has room for."""
         try:
             if self._tail is not None:
-                self._tail.refresh()
+                self._tail.refresh(length)
         except OSError:
             return False
         return True

@@ -113,7 +113,7 @@ class _Sealing:
         distinct, repeated = first_of_each(lines.events)
         kept = [event for event in distinct if not tombstones.covers(event)]
         counts = Counts(
-            torn=int(lines.torn),
+            torn=lines.torn,
             refused=len(lines.refused),
             duplicates=repeated,
             erased=len(distinct) - len(kept),

@@ -19,6 +19,8 @@ __all__ = ["SegmentWriter"]
 
 _ATTEMPTS: Final = 5
 _RECEIPT_HOLDS_S: Final = 0.001
+_RECEIPT_BYTES: Final = 100
+"""More than it has."""
 
 
 class SegmentWriter:
@@ -44,7 +46,7 @@ class SegmentWriter:
     def _begin(self) -> None:
         self._segment: OpenSegment | None = None
         self._put: Callable[[bytes], int] | None = None
-        """Appends to the segment's tail, if it has one."""
+        """Appends to the segment's tail, if it has one and it was seen to be sound after the last sync."""
         self._received_from = self._received_until = 0.0
         """What comes from the one moment to before the other belongs to the segment's last receipt."""
         self._failed: list[OpenSegment] = []
@@ -64,7 +66,7 @@ class SegmentWriter:
         Raises:
             StorageError: nothing of it was accepted.
         """
-        # The quick way, without a lock. Once a millisecond, when a receipt is due, all else is looked at.
+        # The quick way, without a lock. After a millisecond or a sync all else is looked at.
         put = self._put
         if put is not None and self._received_from <= self._timestamp() < self._received_until:
             try:
@@ -116,23 +118,23 @@ class SegmentWriter:
     def _write(self, lines: bytes, *, mapped: bool) -> OpenSegment:
         now = self._now()
         moment = now.timestamp()
+        if self._segment is not None and not self._is_sound(self._segment, moment, len(lines)):
+            self._give_up(self._segment)
         current = self._received_from <= moment < self._received_until
         segment = self._segment
-        if segment is not None and not current and not segment.is_sound():
-            self._give_up(segment)
-            segment = None
         if segment is None:
             segment = self._segment = self._open()
+        data = lines if current else receipt(now) + lines
         try:
-            segment.write(lines if current else receipt(now) + lines, mapped=mapped)
+            segment.write(data, mapped=mapped)
         except BaseException as error:
-            self._put = segment.put
+            self._put = None
             if not segment.untouched:
                 self._give_up(segment)
             if isinstance(error, OSError):
                 raise explained(error, "append to the log", segment.path) from error
             raise
-        self._put = segment.put
+        self._put = None if self._syncing.locked() else segment.put
         if not current:
             self._received_from, self._received_until = moment, moment + _RECEIPT_HOLDS_S
         return segment
@@ -152,6 +154,12 @@ class SegmentWriter:
                 if not disturbed or attempt == _ATTEMPTS - 1:
                     raise explained(error, "begin a segment of the log", self._folder.open) from error
         raise AssertionError("unreachable")
+
+    def _is_sound(self, segment: OpenSegment, moment: float, length: int) -> bool:
+        if self._put is not None and self._received_from <= moment < self._received_until:
+            return True  # as it was less than a millisecond ago
+        # While a sync is under way what holds of a page may be over before the next line.
+        return segment.is_sound(length + _RECEIPT_BYTES if self._syncing.locked() else None)
 
     def _give_up(self, segment: OpenSegment) -> None:
         if self._segment is segment:

@@ -54,8 +54,9 @@ class SegmentLines:
     """In the order in which they were written, with their `received_at`."""
     refused: list[bytes]
     """Whole lines that are not events of this schema."""
-    torn: bool
-    """Whether a line without an end follows: being written just now, or never to be."""
+    torn: int
+    """Lines that are not whole: the last one, being written just now or never to be, and, once the segment is
+    closed, those of which a power cut left NULs."""
     position: Position
 
 
@@ -81,15 +82,19 @@ def read_segment(path: Path, start: Position = _BEGINNING, *, closed: bool = Fal
     with path.open("rb") as file:
         file.seek(start.end)
         data = file.read()
-    nul = data.find(b"\0")
-    if nul >= 0:
-        data = data.rstrip(b"\0") if closed else data[:nul]
-    length = _whole_lines(data)
+    content = data.rstrip(b"\0") if closed else data.partition(b"\0")[0]
+    length = content.rfind(b"\n") + 1
+    torn = int(length < len(content))
+    whole = content[:length]
+    if b"\0" in whole:
+        found = whole.split(b"\n")
+        sound = [line for line in found if b"\0" not in line]
+        whole, torn = b"\n".join(sound), torn + len(found) - len(sound)
     refused: list[bytes] = []
     try:
-        lines: list[Event | Receipt] = _DECODER.decode_lines(data[:length])
+        lines: list[Event | Receipt] = _DECODER.decode_lines(whole)
     except _UNREADABLE:
-        lines, refused = _one_by_one(data[:length].split(b"\n")[:-1])
+        lines, refused = _one_by_one(whole.split(b"\n")[:-1])
     events: list[Event] = []
     at = start.received_at
     for line in lines:
@@ -101,14 +106,7 @@ def read_segment(path: Path, start: Position = _BEGINNING, *, closed: bool = Fal
             # It was made a moment ago and nobody else has it.
             msgspec.structs.force_setattr(line, "received_at", at)
             events.append(line)
-    return SegmentLines(events, refused, length < len(data), Position(start.end + length, at))
-
-
-def _whole_lines(data: bytes) -> int:
-    """How long they are together. A last one with a NUL in it was being copied when its writer died."""
-    length = data.rfind(b"\n") + 1
-    last = data.rfind(b"\n", 0, max(0, length - 1)) + 1
-    return last if b"\0" in data[last:length] else length
+    return SegmentLines(events, refused, torn, Position(start.end + length, at))
 
 
 def first_of_each(events: Iterable[Event]) -> tuple[list[Event], int]:

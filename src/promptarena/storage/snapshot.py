@@ -170,7 +170,7 @@ def _read_ends(
             lines = read_segment(path)
             events += lines.events
             positions[path.name] = lines.position
-            counts += Counts(torn=int(lines.torn), refused=len(lines.refused))
+            counts += Counts(torn=lines.torn, refused=len(lines.refused))
     distinct, repeated = first_of_each(sorted(events, key=received))
     kept = [event for event in distinct if not tombstones.covers(event)]
     counts += Counts(duplicates=repeated, erased=len(distinct) - len(kept)) + timeliness(kept, settings)
