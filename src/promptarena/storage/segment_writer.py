@@ -45,10 +45,11 @@ class SegmentWriter:
 
     def _begin(self) -> None:
         self._segment: OpenSegment | None = None
-        self._put: Callable[[bytes], int] | None = None
-        """Appends to the segment's tail, if it has one and it was seen to be sound after the last sync."""
         self._received_from = self._received_until = 0.0
-        """What comes from the one moment to before the other belongs to the segment's last receipt."""
+        """What comes from the one moment to before the other belongs to the segment's last receipt ..."""
+        self._quick_until = 0.0
+        """... and before this one `_put` may be called for it: its pages are sound."""
+        self._put: Callable[[bytes], int]
         self._failed: list[OpenSegment] = []
         # Taken in this order. Whoever holds the first knows that no descriptor is closed under an fdatasync.
         self._syncing = threading.Lock()
@@ -67,12 +68,11 @@ class SegmentWriter:
             StorageError: nothing of it was accepted.
         """
         # The quick way, without a lock. After a millisecond or a sync all else is looked at.
-        put = self._put
-        if put is not None and self._received_from <= self._timestamp() < self._received_until:
+        if self._received_from <= self._timestamp() < self._quick_until:
             try:
-                put(lines)
+                self._put(lines)
                 return
-            except ValueError:  # there is no room, or another thread has closed the segment
+            except ValueError:
                 pass
         self._rotate_if_due()
         with self._writing:
@@ -128,15 +128,19 @@ class SegmentWriter:
         try:
             segment.write(data, mapped=mapped)
         except BaseException as error:
-            self._put = None
+            self._quick_until = 0.0
             if not segment.untouched:
                 self._give_up(segment)
             if isinstance(error, OSError):
                 raise explained(error, "append to the log", segment.path) from error
             raise
-        self._put = None if self._syncing.locked() else segment.put
         if not current:
             self._received_from, self._received_until = moment, moment + _RECEIPT_HOLDS_S
+        if segment.put is None or self._syncing.locked():
+            self._quick_until = 0.0
+        else:
+            self._put = segment.put
+            self._quick_until = self._received_until
         return segment
 
     def _open(self) -> OpenSegment:
@@ -156,7 +160,7 @@ class SegmentWriter:
         raise AssertionError("unreachable")
 
     def _is_sound(self, segment: OpenSegment, moment: float, length: int) -> bool:
-        if self._put is not None and self._received_from <= moment < self._received_until:
+        if self._received_from <= moment < self._quick_until:
             return True  # as it was less than a millisecond ago
         # While a sync is under way what holds of a page may be over before the next line.
         return segment.is_sound(length + _RECEIPT_BYTES if self._syncing.locked() else None)
@@ -167,8 +171,8 @@ class SegmentWriter:
             self._failed.append(segment)
 
     def _leave(self, segment: OpenSegment) -> None:
-        self._segment = self._put = None
-        self._received_from = self._received_until = 0.0
+        self._segment = None
+        self._received_from = self._received_until = self._quick_until = 0.0
         segment.stop()
 
     def _is_due(self, segment: OpenSegment) -> bool:
