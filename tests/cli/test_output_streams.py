@@ -104,3 +104,22 @@ def test_a_closed_standard_output_is_no_failure(tmp_path: Path) -> None:
         ["/bin/sh", "-c", command], stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False
     )
     assert (outcome.returncode, outcome.stderr) == (0, "")
+
+
+def test_ctrl_c_while_a_command_is_still_being_imported_leaves_no_traceback(tmp_path: Path) -> None:
+    code = """
+import sys
+from promptarena.__main__ import main
+
+class Interrupted:
+    def find_spec(self, name, path=None, target=None):
+        if name == "promptarena.cli.main":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupted())
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

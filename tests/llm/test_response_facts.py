@@ -175,3 +175,8 @@ def test_no_answer_makes_reading_fail_or_gives_a_number_that_is_none(answer: dic
     assert facts.cost_usd is None or 0 <= facts.cost_usd < float("inf")
     for name in (facts.response_id, facts.model, facts.finish_reason, facts.system_fingerprint):
         assert name is None or name.encode()
+
+
+def test_a_string_is_the_text_of_an_answer() -> None:
+    assert read_response("Within 30 days.") == ResponseFacts(output="Within 30 days.")
+    assert read_response("") == ResponseFacts()

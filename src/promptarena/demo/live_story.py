@@ -57,7 +57,7 @@ _MATURED: Final = timedelta(hours=1)
 """After a midnight: the windows of the day before yesterday have closed, and what comes late has come."""
 _DAILY: Final = 70
 _WEEKS: Final = 4
-_MADE_UP: Final = "a demonstration: the provider, the customers and the calendar of this log are simulated"
+_MADE_UP: Final = ("Simulated", "the provider, the customers and the calendar; this is a demonstration")
 _INPUT_USD, _OUTPUT_USD = 0.15e-6, 0.60e-6
 
 
@@ -243,7 +243,7 @@ class _Story:
     def _decide(self, readout: Readout, lifecycle: Lifecycle) -> None:
         """Act on the verdict, as a person would who believes it."""
         if self._simulated:
-            readout = replace(readout, notes=(_MADE_UP, *readout.notes))
+            readout = replace(readout, declared=(_MADE_UP, *readout.declared))
         print_text(readout, self._console)
         write_html(readout, self._files.page)
         write_whole(to_json(readout), self._files.readout)

@@ -1,7 +1,8 @@
 """What an answer of a provider says about itself: tokens, model, finish reason, names.
 
 Three forms are read, as mappings or as the objects of the `openai` and `anthropic` packages, of which none is
-imported: chat completions, OpenAI's responses, Anthropic's messages. Counts mean the same in all of them:
+imported: chat completions, OpenAI's responses, Anthropic's messages. A string is an answer's text and no more.
+Counts mean the same in all of them:
 
 - `input_tokens` are all that were sent. Anthropic's own count leaves out what was read from or written to its
   cache; both are added.
@@ -49,6 +50,8 @@ class ResponseFacts:
 
 def read_response(response: object) -> ResponseFacts:
     """Read a whole answer (a streamed one: `StreamReader`). Never raises; what is unknown is `None`."""
+    if isinstance(response, str):
+        return ResponseFacts(output=_readable(response))
     return ResponseFacts(
         response_id=text(response, "id"),
         model=text(response, "model"),

@@ -112,12 +112,12 @@ class OpenSegment:
             written = os.pwrite(self._handle, lines, self._size)
             while written < len(lines):
                 written += os.pwrite(self._handle, memoryview(lines)[written:], self._size + written)
+            self._size += len(lines)
         except BaseException as error:
             if written or not isinstance(error, OSError) or error.errno not in _NO_ROOM:
                 self.untouched = False
             self._cut()
             raise
-        self._size += len(lines)
 
     def sync(self) -> None:
         """Have the disk keep all that was appended. Needs nobody to wait who appends."""
