@@ -1,7 +1,7 @@
 """What an answer of a provider says about itself: tokens, model, finish reason, names.
 
 Three forms are read, as mappings or as the objects of the `openai` and `anthropic` packages, of which none is
-imported: chat completions, OpenAI's responses, Anthropic's messages. A string is an answer's text and no more.
+imported: chat completions, OpenAI's responses, Anthropic's messages. A string is the text of an answer.
 Counts mean the same in all of them:
 
 - `input_tokens` are all that were sent. Anthropic's own count leaves out what was read from or written to its
