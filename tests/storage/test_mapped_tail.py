@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import random
+import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.storage.logs import call, column
 
+from promptarena.definitions.event_lines import encode_events
 from promptarena.definitions.events import Generation
 from promptarena.storage import mapped_tail
 from promptarena.storage.event_log import Durability, EventLog, LogReader
@@ -139,6 +143,60 @@ def test_a_segment_that_was_cut_off_is_left_for_another(tmp_path: Path) -> None:
         log.append(call("b"))
         assert len(log.folder.segments()) == 2
         assert column(log) == ["a", "b"]
+
+
+def test_a_sync_has_few_nuls_to_write(tmp_path: Path) -> None:
+    """What is mapped ahead goes to the disk with whatever waits for it."""
+    with EventLog(tmp_path) as log:
+        log.append(call("a"), "process")
+        (path,) = log.folder.segments()
+        assert path.stat().st_size > 100_000
+        for at in range(20):
+            log.append(call(f"{at}"))
+            assert path.stat().st_size < 40_000
+            log.append(call(f"{at}"), "process")
+            assert path.stat().st_size < 40_000
+        assert len(column(log)) == 41
+
+
+def test_interrupts_neither_lose_what_was_acknowledged_nor_end_the_log(tmp_path: Path) -> None:
+    """Ctrl-C at any moment, again and again, among appends of both kinds and segments that are closed."""
+    chance = random.Random(1)
+    acknowledged: list[str] = []
+    interrupts = 0
+    armed = False
+
+    def interrupt(*_: object) -> None:
+        if armed:
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with EventLog(tmp_path, settings=LogSettings(seal_bytes=30_000)) as log:
+            for at in range(2_000):
+                name = f"{at:05}"
+                events = [call(name)] * (1 + at % 3)
+                try:
+                    armed = True
+                    signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, 2e-3))
+                    for _ in range(20):
+                        log.append(events, "process", checked=True)
+                    if at % 50 == 0:
+                        log._writer.write_durably(encode_events(events))
+                    armed = False
+                except KeyboardInterrupt:
+                    armed = False
+                    interrupts += 1
+                else:
+                    acknowledged.append(name)
+            found = Counter(column(log))
+            assert [name for name in acknowledged if found[name] == 0] == []
+            assert log.counts().refused == 0
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert interrupts > 20
+    assert len(acknowledged) > 100
 
 
 def test_threads_lose_nothing_while_segments_are_closed_and_disks_are_asked(tmp_path: Path) -> None:

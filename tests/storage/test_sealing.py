@@ -131,10 +131,30 @@ def test_what_a_power_cut_left_in_the_middle_is_torn_and_spoils_nothing_once_it_
         assert (column(log), log.counts().torn, log.counts().refused) == (["a", "b"], 1, 0)
 
 
+def test_lines_whose_receipt_a_power_cut_took_are_torn_with_it(tmp_path: Path) -> None:
+    clock = ManualClock(NOW)
+    with EventLog(tmp_path, clock=clock) as log:
+        for name in "abc":
+            log.append(call(name))
+            log.append(call(f"{name} too"))
+            clock.advance(timedelta(seconds=5))
+    (path,) = log.folder.segments()
+    data = path.read_bytes()
+    receipt = [at for at in range(len(data)) if data[at:].startswith(b'{"kind":"receipt"')][1]
+    path.write_bytes(data[: receipt + 5] + b"\0" * 10 + data[receipt + 15 :])
+    with EventLog(tmp_path) as log:
+        log.seal()
+        assert (column(log), log.counts().torn) == (["a", "a too", "c", "c too"], 3)
+        received = {str(at) for at in column(log, name="received_at")}
+        assert received == {str(NOW), str(NOW + timedelta(seconds=10))}
+
+
 def _with_a_line_between(root: Path, line: bytes) -> Path:
-    """A dead process's segment: "a", this line, "b"."""
-    with EventLog(root) as log:
+    """A dead process's segment: "a", this line, "b", which has a receipt of its own."""
+    clock = ManualClock(NOW)
+    with EventLog(root, clock=clock) as log:
         log.append(call("a"))
+        clock.advance(timedelta(seconds=5))
         log.append(call("b"))
     (path,) = log.folder.segments()
     whole = path.read_bytes().splitlines(keepends=True)

@@ -12,6 +12,7 @@ any are (`madvise`): it answers with an error where a copy would be the end of t
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import sys
@@ -22,6 +23,9 @@ __all__ = ["MappedTail"]
 
 _POPULATE_WRITE: Final = 23
 """MADV_POPULATE_WRITE, of Linux 5.14 and later; the standard library has no name for it."""
+_MADVISE: Final = ctypes.CDLL(None, use_errno=True).madvise
+"""`mmap.madvise` holds the interpreter's lock while a disk that hangs lets it wait; this does not."""
+_MADVISE.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
 _NULS: Final = memoryview(bytes(256 * 2**10))
 
 
@@ -34,17 +38,18 @@ class MappedTail:
         Raises:
             OSError: the disk has no room, or its files cannot be mapped. NULs may be left behind the content.
         """
-        if sys.platform != "linux":
-            raise OSError("whether memory can be written to cannot be asked here")
+        if sys.platform != "linux" or not getattr(sys, "_is_gil_enabled", lambda: True)():
+            raise OSError("pages cannot be asked for here, or threads of Python run at the same time")
         at = size
         while at < end:
             at += os.pwrite(handle, _NULS[: end - at], at)
         self._handle = handle
         self._start = size - size % mmap.PAGESIZE
         self._map = mmap.mmap(handle, end - self._start, offset=self._start)
+        self._address = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
         self._map.seek(size - self._start)
-        self._put_at_least = end
-        """The content ends there or later, once nobody can append any more."""
+        self._ends_at_least = end
+        """Where the content ends, or what was put while this was being closed begins."""
         try:
             self.refresh()
         except OSError:
@@ -58,28 +63,26 @@ class MappedTail:
 
     @property
     def size(self) -> int:
-        """Where the content of the file ends."""
-        return self._start + self._map.tell()
+        """Where the content of the file ends, while nobody appends."""
+        return self._ends_at_least if self._map.closed else self._start + self._map.tell()
 
-    def refresh(self, length: int | None = None) -> None:
-        """Make sure that the next so many bytes, or all there are, can be put.
+    def refresh(self) -> None:
+        """Make sure that all there is room for can be put.
 
         That holds until the kernel writes the pages back: at the next sync of the file, or when it sees fit.
 
         Raises:
-            OSError: they cannot be, and nothing may be put.
+            OSError: it cannot be, and nothing may be put.
         """
         at, end = self._map.tell(), len(self._map)
-        if length is not None:
-            end = min(end, at + length)
         page = at - at % mmap.PAGESIZE
-        if page < end:
-            self._map.madvise(_POPULATE_WRITE, page, end - page)
+        if page < end and _MADVISE(self._address + page, end - page, _POPULATE_WRITE):
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
     def close(self) -> None:
         """Let nobody append any more."""
         if not self._map.closed:
-            self._put_at_least = min(self._put_at_least, self.size)
+            self._ends_at_least = min(self._ends_at_least, self.size)
             self._map.seek(0, os.SEEK_END)  # whoever comes from here on finds no room
             self._map.close()
 
@@ -89,7 +92,7 @@ class MappedTail:
         Raises:
             OSError: the file cannot be read.
         """
-        end = self._put_at_least
+        end = self._ends_at_least
         # What was put while it was being closed is found in the file, since memory would be a signal again.
         while (more := os.pread(self._handle, mmap.PAGESIZE, end)) and more[0]:
             end += len(more.partition(b"\0")[0])

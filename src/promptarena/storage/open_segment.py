@@ -19,9 +19,10 @@ from promptarena.storage.mapped_tail import MappedTail
 __all__ = ["OpenSegment"]
 
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
-_TAIL: Final = 256 * 2**10
+_LONG_TAIL: Final = 256 * 2**10
 """Bytes that are mapped at a time: to make them costs .1 ms, shared by some hundred events."""
-_MOST_MAPPED: Final = _TAIL // 8
+_SHORT_TAIL: Final = 16 * 2**10
+"""The same where a sync writes whatever there is, NULs too."""
 
 
 class OpenSegment:
@@ -44,7 +45,8 @@ class OpenSegment:
         self._size = 0
         """Where the content ends, unless there is a tail, which knows."""
         self._tail: MappedTail | None = None
-        self._may_map = True
+        self._room = _LONG_TAIL
+        """How long the next tail is; 0 where there can be none."""
         self.path = folder.open / folder.new_segment_name(host)
         # Locked before it has its name: whoever looks for orphans never meets it without its owner.
         aside = self.path.with_name(f".{self.path.name}")
@@ -68,41 +70,45 @@ class OpenSegment:
         """Appends to the tail, if there is one, from any thread; see `MappedTail`."""
         return None if self._tail is None else self._tail.put
 
-    def is_sound(self, length: int | None = None) -> bool:
-        """Whether so much can be appended, or all that its tail has room for."""
+    def is_sound(self) -> bool:
+        """Whether its tail, if there is one, can be put into; see `MappedTail.refresh`."""
         try:
             if self._tail is not None:
-                self._tail.refresh(length)
+                self._tail.refresh()
         except OSError:
             return False
         return True
 
-    def write(self, lines: bytes, *, mapped: bool) -> None:
+    def write(self, lines: bytes, *, durable: bool) -> None:
         """Append all of it. If that fails nothing of it stays, or its end is the file's torn last line.
 
         Args:
-            mapped: whether more like it may come, for which it is worth it to have a tail.
+            durable: `sync` follows. What is appended alone has a tail made for it, where there can be one.
         """
+        if durable and self._room > _SHORT_TAIL:
+            self._room = _SHORT_TAIL
+            self._leave_tail()
+            self._cut()
         if self._tail is not None:
             try:
                 self._tail.put(lines)
                 return
             except ValueError:
                 self._leave_tail()
-        tail = self._new_tail(len(lines)) if mapped else None
+        tail = None if durable else self._new_tail(len(lines))
         if tail is None:
             self._write(lines)
         else:
             tail.put(lines)
 
     def _new_tail(self, needed: int) -> MappedTail | None:
-        """A tail, where there can be one that so many bytes are a small part of."""
-        end = min(self._size + _TAIL, self.full)
-        if self._may_map and needed <= min(_MOST_MAPPED, end - self._size):
+        """A tail, if so many bytes are a small part of it."""
+        end = min(self._size + self._room, self.full)
+        if needed <= min(self._room // 8, end - self._size):
             try:
                 self._tail = MappedTail(self._handle, self._size, end)
             except OSError:  # write(2) may do without so much room, or tells what is wrong
-                self._may_map = False
+                self._room = 0
                 self._cut()
         return self._tail
 
@@ -130,15 +136,20 @@ class OpenSegment:
 
     def close(self) -> None:
         """End the file with its content, and let go of it."""
-        with suppress(OSError):  # NULs then stay behind it
+        try:
             self._leave_tail()
             self._cut()
-        self.let_go()
+        except OSError:  # NULs then stay behind it
+            pass
+        finally:
+            self.let_go()
 
     def let_go(self) -> None:
         """Close the file as it is, and so free its lock, unless another process holds it as well."""
         self.stop()
-        os.close(self._handle)
+        handle, self._handle = self._handle, -1
+        if handle >= 0:
+            os.close(handle)
 
     def _leave_tail(self) -> None:
         if self._tail is not None:

@@ -35,7 +35,8 @@ class Sealer:
         self._folder = folder
         self._settings = settings
         self._clock = clock
-        self._strangers: dict[str, tuple[int, float]] = {}
+        self._strangers: dict[str, tuple[tuple[int, int], float]] = {}
+        """How each lay, and since when."""
 
     def seal_all(self) -> list[str]:
         """Seal whatever has no writer, oldest first; gives the names of the segments it sealed.
@@ -54,18 +55,19 @@ class Sealer:
         """A free lock is the word of this machine's kernel; of another's it may mean nothing (network disks).
 
         A stranger's segment has to lie unchanged for the whole grace as well: its owner, if alive, began
-        another long before.
+        another long before. What is copied into a mapped tail changes no size, and in time the file's date.
         """
         if segment_host(path.name) == self._settings.host:
             return True
         try:
-            size = path.stat().st_size
+            status = path.stat()
         except FileNotFoundError:
             return False
         now = self._clock.monotonic()
-        seen_size, since = self._strangers.setdefault(path.name, (size, now))
-        if seen_size != size:
-            self._strangers[path.name] = (size, now)
+        lies = status.st_size, status.st_mtime_ns
+        lay, since = self._strangers.setdefault(path.name, (lies, now))
+        if lay != lies:
+            self._strangers[path.name] = (lies, now)
             return False
         return now - since >= self._settings.grace_s
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -19,8 +20,7 @@ __all__ = ["SegmentWriter"]
 
 _ATTEMPTS: Final = 5
 _RECEIPT_HOLDS_S: Final = 0.001
-_RECEIPT_BYTES: Final = 100
-"""More than it has."""
+_NEVER: Final = -math.inf
 
 
 class SegmentWriter:
@@ -45,9 +45,9 @@ class SegmentWriter:
 
     def _begin(self) -> None:
         self._segment: OpenSegment | None = None
-        self._received_from = self._received_until = 0.0
+        self._received_from = self._received_until = _NEVER
         """What comes from the one moment to before the other belongs to the segment's last receipt ..."""
-        self._quick_until = 0.0
+        self._quick_until = _NEVER
         """... and before this one `_put` may be called for it: its pages are sound."""
         self._put: Callable[[bytes], int]
         self._failed: list[OpenSegment] = []
@@ -76,7 +76,7 @@ class SegmentWriter:
                 pass
         self._rotate_if_due()
         with self._writing:
-            self._write(lines, mapped=True)
+            self._write(lines, durable=False)
 
     def write_durably(self, lines: bytes) -> None:
         """The same and one fdatasync: survives a power cut.
@@ -87,7 +87,7 @@ class SegmentWriter:
         self._rotate_if_due()
         with self._syncing:
             with self._writing:
-                segment = self._write(lines, mapped=False)
+                segment = self._write(lines, durable=True)
             try:
                 segment.sync()
             except OSError as error:
@@ -111,14 +111,13 @@ class SegmentWriter:
             if segment is not None and not (only_if_due and not self._is_due(segment)):
                 self._leave(segment)
                 segment.close()
-            for failed in self._failed:
-                failed.let_go()
-            self._failed.clear()
+            while self._failed:
+                self._failed.pop().let_go()
 
-    def _write(self, lines: bytes, *, mapped: bool) -> OpenSegment:
+    def _write(self, lines: bytes, *, durable: bool) -> OpenSegment:
         now = self._now()
         moment = now.timestamp()
-        if self._segment is not None and not self._is_sound(self._segment, moment, len(lines)):
+        if self._segment is not None and not self._is_sound(self._segment, moment):
             self._give_up(self._segment)
         current = self._received_from <= moment < self._received_until
         segment = self._segment
@@ -126,10 +125,10 @@ class SegmentWriter:
             segment = self._segment = self._open()
         data = lines if current else receipt(now) + lines
         try:
-            segment.write(data, mapped=mapped)
+            segment.write(data, durable=durable)
         except BaseException as error:
-            self._quick_until = 0.0
-            if not segment.untouched:
+            self._quick_until = _NEVER
+            if not (segment.untouched and isinstance(error, OSError)):
                 self._give_up(segment)
             if isinstance(error, OSError):
                 raise explained(error, "append to the log", segment.path) from error
@@ -137,7 +136,7 @@ class SegmentWriter:
         if not current:
             self._received_from, self._received_until = moment, moment + _RECEIPT_HOLDS_S
         if segment.put is None or self._syncing.locked():
-            self._quick_until = 0.0
+            self._quick_until = _NEVER
         else:
             self._put = segment.put
             self._quick_until = self._received_until
@@ -159,11 +158,9 @@ class SegmentWriter:
                     raise explained(error, "begin a segment of the log", self._folder.open) from error
         raise AssertionError("unreachable")
 
-    def _is_sound(self, segment: OpenSegment, moment: float, length: int) -> bool:
-        if self._received_from <= moment < self._quick_until:
-            return True  # as it was less than a millisecond ago
-        # While a sync is under way what holds of a page may be over before the next line.
-        return segment.is_sound(length + _RECEIPT_BYTES if self._syncing.locked() else None)
+    def _is_sound(self, segment: OpenSegment, moment: float) -> bool:
+        # What was seen less than a millisecond ago, and before no sync, is not looked at again.
+        return self._received_from <= moment < self._quick_until or segment.is_sound()
 
     def _give_up(self, segment: OpenSegment) -> None:
         if self._segment is segment:
@@ -172,7 +169,7 @@ class SegmentWriter:
 
     def _leave(self, segment: OpenSegment) -> None:
         self._segment = None
-        self._received_from = self._received_until = self._quick_until = 0.0
+        self._received_from = self._received_until = self._quick_until = _NEVER
         segment.stop()
 
     def _is_due(self, segment: OpenSegment) -> bool:

@@ -32,6 +32,7 @@ class Receipt(msgspec.Struct, frozen=True, tag_field="kind", tag="receipt"):
     at: datetime
 
 
+_RECEIPT: Final = b'{"kind":"receipt","at":'
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder(Event | Receipt)
 _UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError)
@@ -56,13 +57,13 @@ class SegmentLines:
     """Whole lines that are not events of this schema."""
     torn: int
     """Lines that are not whole: the last one, being written just now or never to be, and, once the segment is
-    closed, those of which a power cut left NULs."""
+    closed, those of which a power cut left NULs, or of whose receipt."""
     position: Position
 
 
 def receipt(now: datetime) -> bytes:
     """The line that a write begins with."""
-    return b'{"kind":"receipt","at":' + _ENCODER.encode(now) + b"}\n"
+    return _RECEIPT + _ENCODER.encode(now) + b"}\n"
 
 
 _BEGINNING: Final = Position()
@@ -87,9 +88,8 @@ def read_segment(path: Path, start: Position = _BEGINNING, *, closed: bool = Fal
     torn = int(length < len(content))
     whole = content[:length]
     if b"\0" in whole:
-        found = whole.split(b"\n")
-        sound = [line for line in found if b"\0" not in line]
-        whole, torn = b"\n".join(sound), torn + len(found) - len(sound)
+        whole, lost = _without_gaps(whole)
+        torn += lost
     refused: list[bytes] = []
     try:
         lines: list[Event | Receipt] = _DECODER.decode_lines(whole)
@@ -107,6 +107,21 @@ def read_segment(path: Path, start: Position = _BEGINNING, *, closed: bool = Fal
             msgspec.structs.force_setattr(line, "received_at", at)
             events.append(line)
     return SegmentLines(events, refused, torn, Position(start.end + length, at))
+
+
+def _without_gaps(whole: bytes) -> tuple[bytes, int]:
+    """What can be read of lines of which a power cut left NULs, and how many cannot.
+
+    The receipt of those that follow may be among the lost: they are, up to the next receipt.
+    """
+    kept: list[bytes] = []
+    lost, dated = 0, True
+    for line in whole.splitlines(keepends=True):
+        dated = b"\0" not in line and (dated or line.startswith(_RECEIPT))
+        lost += not dated
+        if dated:
+            kept.append(line)
+    return b"".join(kept), lost
 
 
 def first_of_each(events: Iterable[Event]) -> tuple[list[Event], int]:
