@@ -8,11 +8,13 @@ import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from tests.storage.logs import call, column
 
+from promptarena.definitions.clock import ManualClock
 from promptarena.definitions.event_lines import encode_events
 from promptarena.definitions.events import Generation
 from promptarena.storage import mapped_tail
@@ -143,6 +145,13 @@ def test_a_segment_that_was_cut_off_is_left_for_another(tmp_path: Path) -> None:
         log.append(call("b"))
         assert len(log.folder.segments()) == 2
         assert column(log) == ["a", "b"]
+
+
+def test_a_calendar_before_1970_is_a_calendar(tmp_path: Path) -> None:
+    with EventLog(tmp_path, clock=ManualClock(datetime(1969, 7, 20, tzinfo=UTC))) as log:
+        for name in "abcd":
+            log.append(call(name), "power" if name == "a" else "process", checked=True)
+        assert column(log) == ["a", "b", "c", "d"]
 
 
 def test_a_sync_has_few_nuls_to_write(tmp_path: Path) -> None:

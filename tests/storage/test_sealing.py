@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -233,7 +234,10 @@ def test_another_hosts_segment_is_adopted_only_after_lying_still_for_the_grace(t
         assert log.seal() == []
         clock.advance(timedelta(seconds=599))
         assert log.seal() == []
+        os.utime(path)  # as of a file that is appended to within its size, through a mapped tail
         clock.advance(timedelta(seconds=1))
+        assert log.seal() == []
+        clock.advance(timedelta(seconds=600))
         assert log.seal() == [path.name]
         assert column(log) == ["r1", "r2"]
 
