@@ -73,21 +73,6 @@ def encode_events(events: Sequence[Event], *, checked: bool = False) -> bytes:
     return lines
 
 
-def encode_checked(event: Event) -> bytes:
-    """`encode_events` for one checked event, and nothing around it: a gateway does this at every call.
-
-    Raises:
-        EventError: as `encode_events`.
-    """
-    try:
-        line = _ENCODE_LINES([event])
-        if len(line) <= MAX_EVENT_BYTES and _NUL not in line:
-            return line
-    except _UNWRITABLE:
-        pass
-    return encode_events((event,), checked=True)
-
-
 def encoded(lines: bytes) -> Entry:
     """What `encode_events` made, to be written among events that are yet to be encoded."""
     return msgspec.Raw(lines[:-1])

@@ -24,7 +24,7 @@ from typing import Any, Final, Literal, TypeAlias, TypeGuard
 import msgspec
 
 from promptarena.definitions.clock import Clock, SystemClock
-from promptarena.definitions.event_lines import encode_checked, encode_events, encoded
+from promptarena.definitions.event_lines import encode_events, encoded
 from promptarena.definitions.events import (
     EVENT_TYPES,
     Content,
@@ -170,8 +170,8 @@ class EventLog(LogReader):
             EventError: an event breaks the schema.
             StorageError: the disk refused.
         """
-        if checked and self._as_it_is(events):
-            lines = encode_checked(events)
+        if self._as_it_is(events):
+            lines = encode_events([events], checked=checked)
         elif not (lines := self._lines(events, checked)):
             return
         if durability == "process":
@@ -268,8 +268,6 @@ class EventLog(LogReader):
 
     def _lines(self, events: Event | Sequence[Event], checked: bool) -> bytes:
         """What is written of these events, if anything is."""
-        if self._as_it_is(events):
-            return encode_events((events,), checked=checked)
         if not self._open:
             raise StorageError("this log is closed.", where=Location(self.folder.root))
         batch: Sequence[Event] = events if isinstance(events, _SEVERAL) else (events,)

@@ -87,7 +87,7 @@ def read_segment(path: Path, start: Position = _BEGINNING, *, closed: bool = Fal
     length = content.rfind(b"\n") + 1
     torn = int(length < len(content))
     whole = content[:length]
-    if b"\0" in whole:
+    if closed and b"\0" in whole:
         whole, lost = _without_gaps(whole)
         torn += lost
     refused: list[bytes] = []
