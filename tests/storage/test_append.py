@@ -7,9 +7,11 @@ import sys
 import tempfile
 import threading
 import time
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from promptarena.definitions.clock import ManualClock
@@ -139,7 +141,7 @@ def test_those_who_wait_share_one_write() -> None:
     rest = [threading.Thread(target=commit.append, args=(b"1\n",)) for _ in range(50)]
     for thread in rest:
         thread.start()
-    while commit._batch is None or len(commit._batch.entries) < 50:
+    while commit._batch is None or commit._batch.waiting < 50:
         pass
     release.set()
     for thread in [first, *rest]:
@@ -251,7 +253,7 @@ def test_an_event_that_cannot_be_encoded_after_all_is_refused_alone(tmp_path: Pa
         assert sorted(_requests(tmp_path)) == ["0", "1", "2"]
 
 
-def test_a_checked_event_is_encoded_when_its_batch_is_written_and_any_other_at_once() -> None:
+def test_a_checked_event_is_encoded_when_the_loops_turn_ends_and_any_other_at_once() -> None:
     """What `append_async` says: whoever changes what an event holds meanwhile changes what is written."""
     disk = _Disk()
 
@@ -294,22 +296,195 @@ def test_loops_of_several_threads_and_one_that_was_closed_share_a_batch() -> Non
     first.start()
     disk.entered.wait()
 
-    gone = asyncio.new_event_loop()
-    commit.append_async(_call("gone"), gone)
-    gone.close()
+    async def does_not_wait() -> None:
+        commit.append_async(_call("gone"), asyncio.get_running_loop())
+
+    asyncio.run(does_not_wait())
     loops = [
         threading.Thread(target=lambda name=name: asyncio.run(_wait_for(commit, name)))
         for name in ("a", "b", "c")
     ]
     for thread in loops:
         thread.start()
-    while commit._batch is None or len(commit._batch.entries) < 4:
+    while commit._batch is None or commit._batch.waiting < 4:
         pass
     disk.answers.set()
     for thread in [first, *loops]:
         thread.join()
     commit.close()
     assert [sorted(batch) for batch in disk.requests()] == [["first"], ["a", "b", "c", "gone"]]
+
+
+def test_what_the_tasks_of_a_loop_append_in_one_turn_shares_the_first_batch_already() -> None:
+    disk = _Disk()
+    disk.answers.set()
+    commit = GroupCommit(disk.write)
+
+    async def main() -> None:
+        await asyncio.gather(*(_wait_for(commit, str(name)) for name in range(20)))
+
+    asyncio.run(main())
+    commit.close()
+    assert [len(requests) for requests in disk.requests()] == [20]
+
+
+def test_what_was_appended_in_a_turn_that_never_ended_is_committed_on_close() -> None:
+    disk = _Disk()
+    disk.answers.set()
+    commit = GroupCommit(disk.write)
+    loop = asyncio.new_event_loop()
+
+    def appends_and_ends_the_loop() -> None:
+        commit.append_async(_call("last"), loop)
+        loop.stop()
+
+    loop.call_soon(appends_and_ends_the_loop)
+    loop.run_forever()
+    assert not disk.writes
+    commit.close()
+    loop.close()
+    assert disk.requests() == [["last"]]
+
+
+def test_a_log_closed_by_another_thread_commits_what_was_appended_before_and_after() -> None:
+    disk = _Disk()
+    disk.answers.set()
+    commit = GroupCommit(disk.write)
+    appended, closed = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        before = commit.append_async(_call("before"), loop)
+        appended.set()
+        closed.wait()
+        assert disk.requests() == [["before"]]
+        await asyncio.gather(before, commit.append_async(_call("after"), loop))
+
+    tasks = threading.Thread(target=asyncio.run, args=(main(),))
+    tasks.start()
+    appended.wait()
+    commit.close()
+    closed.set()
+    tasks.join()
+    commit.close()
+    assert disk.requests() == [["before"], ["after"]]
+
+
+def test_loops_of_several_threads_never_lose_or_mix_up_what_their_tasks_wait_for() -> None:
+    disk = _Disk()
+    disk.answers.set()
+    commit = GroupCommit(disk.write)
+    refused: list[str] = []
+
+    async def task(name: str) -> None:
+        for at in range(50):
+            bad = at % 10 == 3
+            event = (
+                _call(f"{name}-{at}")
+                if not bad
+                else msgspec.structs.replace(_call(name), params={"seed": object()})
+            )
+            try:
+                await commit.append_async(event, asyncio.get_running_loop())
+            except EventError:
+                refused.append(f"{name}-{at}")
+
+    async def tasks(name: int) -> None:
+        await asyncio.gather(*(task(f"{name}-{at}") for at in range(8)))
+
+    loops = [threading.Thread(target=lambda name=name: asyncio.run(tasks(name))) for name in range(6)]
+    for thread in loops:
+        thread.start()
+    for thread in loops:
+        thread.join()
+    commit.close()
+    every = {f"{loop}-{task}-{at}" for loop in range(6) for task in range(8) for at in range(50)}
+    written = [request for requests in disk.requests() for request in requests]
+    assert sorted(written) == sorted(every - set(refused))
+    assert sorted(refused) == sorted(name for name in every if int(name.rpartition("-")[2]) % 10 == 3)
+
+
+def test_whatever_waits_for_an_append_is_called_and_one_that_fails_is_told_to_the_loop() -> None:
+    commit = GroupCommit(lambda _: None)
+    called: list[str] = []
+    told: list[object] = []
+
+    def fails(_: object) -> None:
+        raise ZeroDivisionError
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+        waits = [commit.append_async(_call(str(name)), loop) for name in range(4)]
+        waits[0].add_done_callback(fails)
+        waits[1].add_done_callback(lambda _: called.append("one"))
+        waits[2].add_done_callback(lambda _: called.append("of"))
+        waits[2].add_done_callback(lambda _: called.append("two"))
+        await waits[3]
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+    commit.close()
+    assert [type(error) for error in told] == [ZeroDivisionError]
+    assert called == ["one", "of", "two"]
+
+
+def test_a_task_that_ends_the_loop_does_not_keep_those_behind_it_waiting() -> None:
+    commit = GroupCommit(lambda _: None)
+    loop = asyncio.new_event_loop()
+
+    async def leaves() -> None:
+        await _wait_for(commit, "leaves")
+        raise KeyboardInterrupt
+
+    tasks = [loop.create_task(task) for task in (_wait_for(commit, "a"), leaves(), _wait_for(commit, "b"))]
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_forever()
+    assert [task.done() for task in tasks] == [True, True, False]
+    loop.run_until_complete(tasks[2])
+    with pytest.raises(KeyboardInterrupt):
+        tasks[1].result()
+    loop.close()
+    commit.close()
+
+
+def test_each_task_goes_on_in_the_context_that_is_its_own() -> None:
+    commit = GroupCommit(lambda _: None)
+    request: ContextVar[str] = ContextVar("request")
+
+    async def task(name: str) -> None:
+        request.set(name)
+        for _ in range(3):
+            await _wait_for(commit, name)
+            assert request.get() == name
+            current = asyncio.current_task()
+            assert current is not None
+            assert current.get_name() == name
+
+    async def main() -> None:
+        await asyncio.gather(*(asyncio.create_task(task(str(at)), name=str(at)) for at in range(20)))
+
+    asyncio.run(main())
+    commit.close()
+
+
+def test_an_append_fails_while_no_thread_can_be_begun_and_the_next_one_begins_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commit = GroupCommit(lambda _: None)
+
+    def cannot(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", cannot)
+        with pytest.raises(StorageError, match="can't start new thread"):
+            commit.append(b"{}\n")
+        with pytest.raises(StorageError, match="can't start new thread"):
+            asyncio.run(_wait_for(commit, "refused"))
+    commit.append(b"{}\n")
+    asyncio.run(_wait_for(commit, "written"))
+    commit.close()
 
 
 def test_those_who_come_again_a_little_later_share_the_next_batch_too() -> None:

@@ -1,8 +1,6 @@
 """Many that wait, one write and one fdatasync: the wait for the disk is shared.
 
-While one batch is on its way to the disk, whatever arrives gathers in the next. What a waiter costs between
-two batches is paid as often as there are waiters, so what can be done for all of them at once is done in the
-thread that writes: their events are encoded there.
+While one batch is on its way to the disk, whatever arrives gathers in the next.
 """
 
 from __future__ import annotations
@@ -13,13 +11,13 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import Final
 from weakref import WeakSet
 
-from promptarena.definitions.event_lines import Entry, encode_entries, encoded
-from promptarena.errors import ArenaError, StorageError
+from promptarena.definitions.event_lines import Entry, encode_entries
+from promptarena.errors import StorageError
+from promptarena.storage.waiting_tasks import NO_TURN, Turn, own, wake
 
 __all__ = ["GroupCommit"]
 
@@ -30,59 +28,26 @@ _PATIENCE: Final = 0.25
 class _Batch:
     """What goes to the disk together, and who waits for it."""
 
-    __slots__ = ("done", "entries", "error", "full", "futures")
+    __slots__ = ("done", "error", "full", "lines", "tasks", "waiting")
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.futures: list[asyncio.Future[None] | None] = []
-        """Who waits for each entry; a thread waits for `done`."""
+        self.lines: list[bytes] = []
+        self.waiting = 0
+        """Threads and tasks; a thread waits for `done`."""
+        self.tasks: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
         self.full = threading.Event()
         self.done = threading.Event()
         self.error: Exception | None = None
 
-    def lines(self) -> bytes:
-        """All that can be written; whoever waits for an event that cannot be is told at once."""
-        lines, refused = encode_entries(self.entries)
-        for at, error in refused.items():
-            _settle([self.futures[at]], error)
-        return lines
-
     def settle(self, error: Exception | None) -> None:
         self.error = error
         self.done.set()
-        _settle(self.futures, error)
-
-
-def _settle(futures: list[asyncio.Future[None] | None], error: Exception | None) -> None:
-    waiting: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
-    for future in futures:
-        if future is not None:
-            waiting[future.get_loop()].append(future)
-    for loop, those in waiting.items():
-        # A loop that was closed meanwhile has nobody left who waits.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_wake, those, error)
-
-
-def _wake(futures: list[asyncio.Future[None]], error: Exception | None) -> None:
-    for future in futures:
-        if future.done():  # its task was cancelled, or its event refused
-            continue
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(_own(error))
-
-
-def _own(error: Exception) -> Exception:
-    """An error of one's own to raise: tracebacks of many threads do not share one object."""
-    if isinstance(error, ArenaError):
-        return type(error)(error.problems)
-    return StorageError(f"the log could not be written: {error!r}")
+        for loop, futures in self.tasks.items():
+            wake(loop, futures, error)
 
 
 class GroupCommit:
-    """Collects entries from threads and tasks and gives their lines to `write_durably`, a batch at a time."""
+    """Collects lines from threads and tasks and gives them to `write_durably`, a batch at a time."""
 
     def __init__(self, write_durably: Callable[[bytes], None]) -> None:
         self._write_durably = write_durably
@@ -94,6 +59,9 @@ class GroupCommit:
         self._batch: _Batch | None = None
         self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._turn = NO_TURN
+        self._turns: set[Turn] = set()
+        """Those that are not over, of any loop."""
         # Whoever waited for the last batch is likely to come again: see `_gather`.
         self._expected = 0
         self._last_write_s = 0.0
@@ -105,24 +73,58 @@ class GroupCommit:
             StorageError: they are not acknowledged; sent again under the same event ids they count once.
         """
         with self._lock:
-            batch = self._join(encoded(lines), None)
+            batch = self._join(lines, 1)
         batch.done.wait()
         if batch.error is not None:
-            raise _own(batch.error)
+            raise own(batch.error)
 
     def append_async(self, entry: Entry, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-        """The same as a future of this loop, which is the running one; an event is encoded with its batch.
+        """The same as a future of this loop, which is the running one; encoded when its turn ends.
 
         An event that cannot be encoded is refused alone: its future holds an `EventError`.
         """
+        turn = self._turn
+        if turn.loop is not loop:
+            turn = self._begin_turn(loop)
         future: asyncio.Future[None] = loop.create_future()
-        with self._lock:
-            self._join(entry, future)
+        turn.futures.append(future)
+        turn.entries.append(entry)
         return future
+
+    def _begin_turn(self, loop: asyncio.AbstractEventLoop) -> Turn:
+        turn = Turn(loop)
+        loop.call_soon(self._end_turn, turn, loop)
+        with self._lock:
+            self._turns.add(turn)
+        # A loop of another thread may take its place: the next append then begins a second one of this loop.
+        self._turn = turn
+        return turn
+
+    def _end_turn(self, turn: Turn, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            turn.loop = None
+            self._turns.discard(turn)
+            self._hand_over(turn, loop)
+
+    def _hand_over(self, turn: Turn, loop: asyncio.AbstractEventLoop) -> None:
+        entries, futures = turn.take()
+        try:
+            lines, refused = encode_entries(entries)
+            if lines:
+                self._join(lines, len(futures)).tasks[loop] += futures
+            for at, error in refused.items():
+                wake(loop, [futures[at]], error)
+        except BaseException as error:
+            wake(loop, futures, error)
+            if not isinstance(error, Exception):
+                raise
 
     def close(self) -> None:
         """Commit what is waiting and stop; a later append begins again."""
         with self._lock:
+            for turn in self._turns:
+                if turn.loop is not None:
+                    self._hand_over(turn, turn.loop)
             thread, self._thread = self._thread, None
             # What still joins the current batch is ahead of the end; a later batch gets its own queue.
             queue, self._queue = self._queue, SimpleQueue()
@@ -131,32 +133,37 @@ class GroupCommit:
         if thread is not None:
             thread.join()
 
-    def _join(self, entry: Entry, future: asyncio.Future[None] | None) -> _Batch:
+    def _join(self, lines: bytes, waiting: int) -> _Batch:
         batch = self._batch
         if batch is None:
+            if self._thread is None:
+                self._thread = self._begin_thread()
             batch = self._batch = _Batch()
             self._queue.put(batch)
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._queue,), name="promptarena-commit", daemon=True
-                )
-                self._thread.start()
-        entries = batch.entries
-        entries.append(entry)
-        batch.futures.append(future)
-        if len(entries) == self._expected:
+        batch.lines.append(lines)
+        batch.waiting += waiting
+        if batch.waiting >= self._expected:
             batch.full.set()
         return batch
+
+    def _begin_thread(self) -> threading.Thread:
+        thread = threading.Thread(
+            target=self._run, args=(self._queue,), name="promptarena-commit", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:  # too many, or the interpreter is on its way out
+            raise StorageError(f"the thread that writes the log could not be begun: {error}.") from error
+        return thread
 
     def _run(self, queue: SimpleQueue[_Batch | None]) -> None:
         while (batch := queue.get()) is not None:
             self._gather(batch)
             error: Exception | None = None
             try:
-                if lines := batch.lines():
-                    start = time.monotonic()
-                    self._write_durably(lines)
-                    self._last_write_s = time.monotonic() - start
+                start = time.monotonic()
+                self._write_durably(b"".join(batch.lines))
+                self._last_write_s = time.monotonic() - start
             except Exception as failure:  # whoever waits is told; the next batch gets its own chance
                 error = failure
             batch.settle(error)
@@ -167,11 +174,11 @@ class GroupCommit:
         They were all woken at once and come back one after another: without a wait the first of them has the
         disk to itself and the rest wait for it. The wait is a fraction of what the disk itself takes.
         """
-        if len(batch.entries) < self._expected:
+        if batch.waiting < self._expected:
             batch.full.wait(_PATIENCE * self._last_write_s)
         with self._lock:
             self._batch = None
-            self._expected = len(batch.entries)
+            self._expected = batch.waiting
 
 
 _commits: WeakSet[GroupCommit] = WeakSet()
