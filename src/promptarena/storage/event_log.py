@@ -188,9 +188,9 @@ class EventLog(LogReader):
         handed over.
 
         Args:
-            checked: an event that comes alone, for `power`, is then encoded with all others that wait. Until
-                it is written nobody may change what it holds, such as its `params`. If it cannot be encoded
-                after all, the wait raises that, and the others are written.
+            checked: an event that comes alone, for `power`, is then encoded with all others of this turn of
+                the loop. Until it is written nobody may change what it holds, such as its `params`. If it
+                cannot be encoded after all, the wait raises that, and the others are written.
 
         Raises:
             EventError, StorageError: as `append`.
