@@ -7,8 +7,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import msgspec
@@ -18,6 +19,7 @@ from promptarena.definitions.clock import ManualClock
 from promptarena.definitions.event_lines import MAX_EVENT_BYTES, EventError, decode_events, encode_events
 from promptarena.definitions.events import Content, Event, Generation
 from promptarena.errors import StorageError
+from promptarena.storage import group_commit
 from promptarena.storage.content_policy import ContentPolicy
 from promptarena.storage.event_log import Durability, EventLog, LogReader
 from promptarena.storage.group_commit import GroupCommit
@@ -446,6 +448,100 @@ def test_a_task_that_ends_the_loop_does_not_keep_those_behind_it_waiting() -> No
         tasks[1].result()
     loop.close()
     commit.close()
+
+
+def test_a_turns_end_that_is_interrupted_is_made_up_for_when_the_loop_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As by the handler of a signal that raises."""
+    disk = _Disk()
+    disk.answers.set()
+    commit = GroupCommit(disk.write)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(_wait_for(commit, "accepted"))
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(group_commit, "encode_entries", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            loop.run_forever()
+    loop.run_until_complete(task)
+    loop.close()
+    commit.close()
+    assert disk.requests() == [["accepted"]]
+
+
+def test_a_thread_whose_beginning_was_interrupted_does_not_keep_the_next_from_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commit = GroupCommit(lambda _: None)
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            commit.append(b"{}\n")
+    commit.append(b"{}\n")
+    commit.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "promptarena-commit"]
+
+
+class _Zone(tzinfo):
+    """Code of somebody else's, which runs while an event is encoded."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        self._action = action
+
+    def utcoffset(self, _: datetime | None) -> timedelta:
+        self._action()
+        return timedelta(0)
+
+    def dst(self, _: datetime | None) -> timedelta:
+        return timedelta(0)
+
+    def tzname(self, _: datetime | None) -> str:
+        return "somewhere"
+
+
+def test_a_time_zone_that_fails_refuses_its_event_and_one_that_appends_holds_up_nobody() -> None:
+    disk = _Disk()
+    disk.answers.set()
+    commit = GroupCommit(disk.write)
+    appended: list[asyncio.Future[None]] = []
+
+    def fails() -> None:
+        raise KeyError("no such zone")
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def appends() -> None:
+            if not appended:
+                appended.append(commit.append_async(_call("within"), loop))
+
+        zones = {"failing": _Zone(fails), "appending": _Zone(appends)}
+        events = [
+            Generation(ts=_NOW.replace(tzinfo=zones.get(name, UTC)), request_id=name, feature="f")
+            for name in ("failing", "appending", "plain")
+        ]
+        failing, *others = await asyncio.gather(
+            *(commit.append_async(event, loop) for event in events), return_exceptions=True
+        )
+        assert isinstance(failing, EventError)
+        assert "no such zone" in str(failing)
+        assert others == [None, None]
+        await appended[0]
+
+    asyncio.run(main())
+    commit.close()
+    written = [request for requests in disk.requests() for request in requests]
+    assert sorted(written) == ["appending", "plain", "within"]
 
 
 def test_each_task_goes_on_in_the_context_that_is_its_own() -> None:

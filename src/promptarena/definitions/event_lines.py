@@ -41,7 +41,6 @@ _DECODER: Final = msgspec.json.Decoder(Event)
 _RAW_DECODER: Final = msgspec.json.Decoder()
 _NUL: Final = 0
 """A byte that no JSON holds and with which readers of the log take its content to end."""
-_UNWRITABLE: Final = (TypeError, ValueError, RecursionError, OverflowError)
 
 
 class EventError(DataError):
@@ -64,7 +63,7 @@ def encode_events(events: Sequence[Event], *, checked: bool = False) -> bytes:
             sound = _NUL not in lines
         else:
             sound = _DECODER.decode_lines(lines) == list(events) and not any(map(_rules, events))
-    except _UNWRITABLE:
+    except Exception:  # or whatever a value's own code raises, such as a tzinfo's
         sound, lines = False, b""
     if not sound:
         lines = _examined(events)
@@ -87,7 +86,7 @@ def encode_entries(entries: Sequence[Entry]) -> tuple[bytes, dict[int, EventErro
         lines = _ENCODE_LINES(entries)
         if len(lines) <= MAX_EVENT_BYTES and _NUL not in lines:
             return lines, {}
-    except _UNWRITABLE:
+    except Exception:
         pass
     parts: list[bytes] = []
     refused: dict[int, EventError] = {}
@@ -195,7 +194,7 @@ def _unwritable(value: Any, field: str) -> Iterator[Problem]:
         yield Problem(f"this was passed on as JSON and is none: {_plain(error)}", where)
     except UnicodeEncodeError:
         yield Problem("the text holds half of a surrogate pair, which UTF-8 cannot say", where)
-    except _UNWRITABLE as error:
+    except Exception as error:
         yield Problem(f"this cannot be written as JSON: {error}", where)
     else:
         if any(not math.isfinite(number) for number in _floats(value)):

@@ -11,13 +11,14 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Final
 from weakref import WeakSet
 
 from promptarena.definitions.event_lines import Entry, encode_entries
 from promptarena.errors import StorageError
-from promptarena.storage.waiting_tasks import NO_TURN, Turn, own, wake
+from promptarena.storage.waiting_tasks import NO_TURN, Turn, own_error, settle
 
 __all__ = ["GroupCommit"]
 
@@ -28,22 +29,26 @@ _PATIENCE: Final = 0.25
 class _Batch:
     """What goes to the disk together, and who waits for it."""
 
-    __slots__ = ("done", "error", "full", "lines", "tasks", "waiting")
+    __slots__ = ("error", "full", "lines", "pending", "tasks", "waiting")
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
         self.waiting = 0
-        """Threads and tasks; a thread waits for `done`."""
+        """Threads and tasks."""
         self.tasks: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
-        self.full = threading.Event()
-        self.done = threading.Event()
+        # No events: a handler of a signal that closes the log could find one half set.
+        self.full: SimpleQueue[None] = SimpleQueue()
+        """Holds something once all are there who are expected."""
+        self.pending = threading.Lock()
+        """Held until the batch is settled: threads wait for it."""
+        self.pending.acquire()
         self.error: Exception | None = None
 
     def settle(self, error: Exception | None) -> None:
         self.error = error
-        self.done.set()
+        self.pending.release()
         for loop, futures in self.tasks.items():
-            wake(loop, futures, error)
+            settle(loop, futures, error)
 
 
 class GroupCommit:
@@ -60,7 +65,7 @@ class GroupCommit:
         self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
         self._turn = NO_TURN
-        self._turns: set[Turn] = set()
+        self._turns: dict[Turn, asyncio.AbstractEventLoop] = {}
         """Those that are not over, of any loop."""
         # Whoever waited for the last batch is likely to come again: see `_gather`.
         self._expected = 0
@@ -74,9 +79,10 @@ class GroupCommit:
         """
         with self._lock:
             batch = self._join(lines, 1)
-        batch.done.wait()
+        with batch.pending:
+            pass
         if batch.error is not None:
-            raise own(batch.error)
+            raise own_error(batch.error)
 
     def append_async(self, entry: Entry, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
         """The same as a future of this loop, which is the running one; encoded when its turn ends.
@@ -87,44 +93,53 @@ class GroupCommit:
         if turn.loop is not loop:
             turn = self._begin_turn(loop)
         future: asyncio.Future[None] = loop.create_future()
-        turn.futures.append(future)
-        turn.entries.append(entry)
+        turn.added += (entry, future)
         return future
 
     def _begin_turn(self, loop: asyncio.AbstractEventLoop) -> Turn:
         turn = Turn(loop)
         loop.call_soon(self._end_turn, turn, loop)
-        with self._lock:
-            self._turns.add(turn)
+        self._turns[turn] = loop
         # A loop of another thread may take its place: the next append then begins a second one of this loop.
         self._turn = turn
         return turn
 
     def _end_turn(self, turn: Turn, loop: asyncio.AbstractEventLoop) -> None:
-        with self._lock:
+        try:
             turn.loop = None
-            self._turns.discard(turn)
-            self._hand_over(turn, loop)
+            if turn in self._turns:  # or it was another process's, before a fork
+                self._hand_over(turn, loop)
+                del self._turns[turn]
+        except BaseException:  # of a signal's handler
+            loop.call_soon(self._end_turn, turn, loop)
+            raise
 
     def _hand_over(self, turn: Turn, loop: asyncio.AbstractEventLoop) -> None:
-        entries, futures = turn.take()
-        try:
-            lines, refused = encode_entries(entries)
-            if lines:
-                self._join(lines, len(futures)).tasks[loop] += futures
-            for at, error in refused.items():
-                wake(loop, [futures[at]], error)
-        except BaseException as error:
-            wake(loop, futures, error)
-            if not isinstance(error, Exception):
-                raise
+        # Encoding may call foreign code (a `tzinfo`) that appends: the turn is locked, the commit is not.
+        with turn.lock:
+            entries, futures = turn.pairs()
+            try:
+                lines, refused = encode_entries(entries)
+                accepted = futures
+                if refused:
+                    accepted = [future for at, future in enumerate(futures) if at not in refused]
+                    for at, error in refused.items():
+                        settle(loop, [futures[at]], error)
+                if accepted:
+                    with self._lock:
+                        self._join(lines, len(accepted)).tasks[loop] += accepted
+            except Exception as error:
+                settle(loop, futures, error)
+            # Only now: what a signal interrupts is handed over once more, and counts once.
+            turn.forget(len(futures))
 
     def close(self) -> None:
         """Commit what is waiting and stop; a later append begins again."""
+        for turn, loop in list(self._turns.items()):
+            self._hand_over(turn, loop)
+            if loop.is_closed():
+                self._turns.pop(turn, None)
         with self._lock:
-            for turn in self._turns:
-                if turn.loop is not None:
-                    self._hand_over(turn, turn.loop)
             thread, self._thread = self._thread, None
             # What still joins the current batch is ahead of the end; a later batch gets its own queue.
             queue, self._queue = self._queue, SimpleQueue()
@@ -138,12 +153,13 @@ class GroupCommit:
         if batch is None:
             if self._thread is None:
                 self._thread = self._begin_thread()
-            batch = self._batch = _Batch()
+            batch = _Batch()
             self._queue.put(batch)
+            self._batch = batch
         batch.lines.append(lines)
         batch.waiting += waiting
         if batch.waiting >= self._expected:
-            batch.full.set()
+            batch.full.put(None)
         return batch
 
     def _begin_thread(self) -> threading.Thread:
@@ -152,7 +168,13 @@ class GroupCommit:
         )
         try:
             thread.start()
-        except RuntimeError as error:  # too many, or the interpreter is on its way out
+        except BaseException as error:
+            # Interrupted, it may have begun nevertheless: then it ends, and the next has a queue of its own.
+            self._queue.put(None)
+            self._queue = SimpleQueue()
+            if not isinstance(error, RuntimeError):
+                raise
+            # Too many, or the interpreter is on its way out.
             raise StorageError(f"the thread that writes the log could not be begun: {error}.") from error
         return thread
 
@@ -161,9 +183,10 @@ class GroupCommit:
             self._gather(batch)
             error: Exception | None = None
             try:
-                start = time.monotonic()
-                self._write_durably(b"".join(batch.lines))
-                self._last_write_s = time.monotonic() - start
+                if lines := b"".join(batch.lines):
+                    start = time.monotonic()
+                    self._write_durably(lines)
+                    self._last_write_s = time.monotonic() - start
             except Exception as failure:  # whoever waits is told; the next batch gets its own chance
                 error = failure
             batch.settle(error)
@@ -175,7 +198,8 @@ class GroupCommit:
         disk to itself and the rest wait for it. The wait is a fraction of what the disk itself takes.
         """
         if batch.waiting < self._expected:
-            batch.full.wait(_PATIENCE * self._last_write_s)
+            with suppress(Empty):
+                batch.full.get(timeout=_PATIENCE * self._last_write_s)
         with self._lock:
             self._batch = None
             self._expected = batch.waiting

@@ -1,4 +1,4 @@
-"""Tasks that wait for the disk: what those of one loop append goes there together, and they wake together.
+"""Tasks that wait for the disk: what those of one loop append goes there together, and they go on together.
 
 A waiter's share of the time between two batches is paid as often as there are waiters. What can be done for
 all at once is done once: tasks that run in one turn of their loop gather here without a lock, their events
@@ -8,86 +8,92 @@ are encoded by one call at its end, where they still lie in the cache, and one c
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from contextvars import Context
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from promptarena.definitions.event_lines import Entry
 from promptarena.errors import ArenaError, StorageError
 
-__all__ = ["NO_TURN", "Turn", "own", "wake"]
+__all__ = ["NO_TURN", "Turn", "own_error", "settle"]
 
-_Callbacks: TypeAlias = Sequence[tuple[Callable[[asyncio.Future[None]], object], Context]]
+_Waits: TypeAlias = asyncio.Future[None]
+_Callbacks: TypeAlias = Sequence[tuple[Callable[[_Waits], object], Context]]
 
 
 class Turn:
-    """What the tasks of one loop appended since its last turn. Only the loop's thread adds to it."""
+    """What the tasks of one loop append in one turn of it. Only the loop's thread adds."""
 
-    __slots__ = ("entries", "futures", "loop")
+    __slots__ = ("added", "lock", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None) -> None:
         self.loop = loop
-        """`None` once the turn is over."""
-        self.entries: list[Entry] = []
-        self.futures: list[asyncio.Future[None]] = []
-        """Who waits for each entry. May be one ahead of `entries`, never behind."""
+        """Whose tasks may add; `None` once the turn is over."""
+        self.added: list[Any] = []
+        """Entries, each followed by the future that waits for it: added in one step, without a lock."""
+        self.lock = threading.RLock()
+        """For handing over."""
 
-    def take(self) -> tuple[list[Entry], list[asyncio.Future[None]]]:
-        """All that was added until now. Any thread may, one at a time, while the loop's adds more."""
-        n = len(self.entries)
-        taken = self.entries[:n], self.futures[:n]
-        del self.entries[:n], self.futures[:n]
-        return taken
+    def pairs(self) -> tuple[list[Entry], list[_Waits]]:
+        """All entries until now, and who waits for each."""
+        added = self.added[:]
+        return added[::2], added[1::2]
+
+    def forget(self, n: int) -> None:
+        """The first so many, which were handed over."""
+        del self.added[: 2 * n]
 
 
 NO_TURN: Final = Turn(None)
 
 
-def wake(
-    loop: asyncio.AbstractEventLoop, futures: Iterable[asyncio.Future[None]], error: BaseException | None
-) -> None:
-    """Let those go on who wait for these futures of a loop. Any thread may."""
+def settle(loop: asyncio.AbstractEventLoop, futures: Iterable[_Waits], error: Exception | None) -> None:
+    """Settle these futures of a loop, and let whoever waits for them go on. Any thread may."""
     # A loop that was closed meanwhile has nobody left who waits.
     with suppress(RuntimeError):
-        loop.call_soon_threadsafe(_settle, loop, iter(futures), error)
+        loop.call_soon_threadsafe(_settle_here, loop, iter(futures), error)
 
 
-def _settle(
-    loop: asyncio.AbstractEventLoop, futures: Iterator[asyncio.Future[None]], error: BaseException | None
-) -> None:
-    try:
-        for future in futures:
-            if future.done():  # its task was cancelled, or its event refused
-                continue
-            waiting: _Callbacks = getattr(future, "_callbacks", None) or ()
-            if len(waiting) != 1:
-                _set(future, error)
-                continue
-            # A future would hand its task to the loop, in a handle of its own. This is a callback of the loop
-            # already, so to call the task from here is the same, in half the time.
-            [(callback, context)] = waiting
+def _settle_here(loop: asyncio.AbstractEventLoop, futures: Iterator[_Waits], error: Exception | None) -> None:
+    # A task may end the loop, or run it from within itself: then this goes on with those behind it.
+    rest = loop.call_soon(_settle_here, loop, futures, error)
+    for future in futures:
+        if future.done():  # its task was cancelled, or its event refused
+            continue
+        waiting: _Callbacks = getattr(future, "_callbacks", None) or ()
+        if len(waiting) != 1:
+            _set(future, error)
+            continue
+        # A future would hand its task to the loop, in a handle of its own. This is a callback of the loop
+        # already: the task is called from here, in half the time.
+        [(callback, context)] = waiting
+        try:
             future.remove_done_callback(callback)
             _set(future, error)
-            try:
-                context.run(callback, future)
-            except Exception as failure:
-                told = {"message": "A callback of an append failed", "exception": failure, "future": future}
-                loop.call_exception_handler(told)
-    except BaseException:  # a task ends the loop; if it runs again, those behind it go on
-        loop.call_soon(_settle, loop, futures, error)
-        raise
+        except BaseException:  # of a signal's handler: a future that nothing waits for could not be cancelled
+            loop.call_soon(callback, future, context=context)
+            if not future.done():
+                _set(future, error)
+            raise
+        try:
+            context.run(callback, future)
+        except Exception as failure:
+            told = {"message": "A callback of an append failed", "exception": failure, "future": future}
+            loop.call_exception_handler(told)
+    rest.cancel()
 
 
-def _set(future: asyncio.Future[None], error: BaseException | None) -> None:
+def _set(future: _Waits, error: Exception | None) -> None:
     if error is None:
         future.set_result(None)
     else:
-        future.set_exception(own(error))
+        future.set_exception(own_error(error))
 
 
-def own(error: BaseException) -> Exception:
-    """An error of one's own to raise: tracebacks of many threads do not share one object."""
+def own_error(error: Exception) -> Exception:
+    """The same for one who waits: tracebacks of many threads do not share one object."""
     if isinstance(error, ArenaError):
         return type(error)(error.problems)
     return StorageError(f"the log could not be written: {error!r}")
