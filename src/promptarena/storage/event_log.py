@@ -184,8 +184,8 @@ class EventLog(LogReader):
     ) -> asyncio.Future[None]:
         """The same, for a task to await: `power` waits without holding up the loop.
 
-        What is wrong with an event is raised at once. A wait that is cancelled does not take back what was
-        handed over.
+        What is wrong with an event is raised at once. What is for `power` goes to the disk once this turn of
+        the loop has ended, awaited or not. A wait that is cancelled does not take it back.
 
         Args:
             checked: an event that comes alone, for `power`, is then encoded with all others of this turn of
