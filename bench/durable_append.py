@@ -6,7 +6,7 @@ whoever waits. Events are `checked`, as the gateway's own are. In /var/tmp, whic
 What `power` costs beside its floor depends on how long the disk takes: ours adds .8 ms of Python to 256
 waiting tasks. Virtual disks answer an fdatasync in .4 ms, out of a cache; ones that mean it take 2 to 10.
 The promise is for a disk of 5 ms, to which every fdatasync of both is stretched. This disk's own is told, and
-what is left to gain: tasks that wait and are woken around the floor's loop, which is asyncio's part.
+so is the floor's loop with 256 tasks that wait for it and are woken, which is the most that asyncio allows.
 
 `process` keeps its promise with one event a call, encoding included: a small append is a copy into a mapped
 file where the floor's is a system call.

@@ -63,7 +63,7 @@ def encode_events(events: Sequence[Event], *, checked: bool = False) -> bytes:
             sound = _NUL not in lines
         else:
             sound = _DECODER.decode_lines(lines) == list(events) and not any(map(_rules, events))
-    except Exception:  # or whatever a value's own code raises, such as a tzinfo's
+    except Exception:  # msgspec's, or whatever a value's own code raises, such as a tzinfo's
         sound, lines = False, b""
     if not sound:
         lines = _examined(events)
@@ -86,7 +86,7 @@ def encode_entries(entries: Sequence[Entry]) -> tuple[bytes, dict[int, EventErro
         lines = _ENCODE_LINES(entries)
         if len(lines) <= MAX_EVENT_BYTES and _NUL not in lines:
             return lines, {}
-    except Exception:
+    except Exception:  # as above; found out one by one
         pass
     parts: list[bytes] = []
     refused: dict[int, EventError] = {}
@@ -98,6 +98,8 @@ def encode_entries(entries: Sequence[Entry]) -> tuple[bytes, dict[int, EventErro
             parts.append(encode_events((one,), checked=True))
         except EventError as error:
             refused[at] = error
+        except Exception as error:  # code that fails now and then
+            refused[at] = EventError([Problem(f"this cannot be written as JSON: {type(error).__name__}")])
     return b"".join(parts), refused
 
 

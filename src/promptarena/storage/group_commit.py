@@ -36,7 +36,7 @@ class _Batch:
         self.waiting = 0
         """Threads and tasks."""
         self.tasks: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
-        # No events: a handler of a signal that closes the log could find one half set.
+        # No `threading.Event`: a signal's handler that closes the log could find it half set.
         self.full: SimpleQueue[None] = SimpleQueue()
         """Holds something once all are there who are expected."""
         self.pending = threading.Lock()
@@ -85,7 +85,7 @@ class GroupCommit:
             raise own_error(batch.error)
 
     def append_async(self, entry: Entry, loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
-        """The same as a future of this loop, which is the running one; encoded when its turn ends.
+        """The same as a future of this loop, which is the running one; encoded when its present turn ends.
 
         An event that cannot be encoded is refused alone: its future holds an `EventError`.
         """
@@ -98,9 +98,11 @@ class GroupCommit:
 
     def _begin_turn(self, loop: asyncio.AbstractEventLoop) -> Turn:
         turn = Turn(loop)
+        # The second finds nothing to do, unless a signal's handler raised as the first began.
+        loop.call_soon(self._end_turn, turn, loop)
         loop.call_soon(self._end_turn, turn, loop)
         self._turns[turn] = loop
-        # A loop of another thread may take its place: the next append then begins a second one of this loop.
+        # Another thread's loop may overwrite it: the next append then begins a second turn of this one.
         self._turn = turn
         return turn
 
@@ -110,7 +112,7 @@ class GroupCommit:
             if turn in self._turns:  # or it was another process's, before a fork
                 self._hand_over(turn, loop)
                 del self._turns[turn]
-        except BaseException:  # of a signal's handler
+        except BaseException:  # a signal's handler raised
             loop.call_soon(self._end_turn, turn, loop)
             raise
 
@@ -128,21 +130,25 @@ class GroupCommit:
                 if accepted:
                     with self._lock:
                         self._join(lines, len(accepted)).tasks[loop] += accepted
-            except Exception as error:
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:
                 settle(loop, futures, error)
             # Only now: what a signal interrupts is handed over once more, and counts once.
-            turn.forget(len(futures))
+            turn.forget(futures)
 
     def close(self) -> None:
         """Commit what is waiting and stop; a later append begins again."""
         for turn, loop in list(self._turns.items()):
             self._hand_over(turn, loop)
             if loop.is_closed():
+                turn.loop = None
                 self._turns.pop(turn, None)
+        fresh: SimpleQueue[_Batch | None] = SimpleQueue()
         with self._lock:
             thread, self._thread = self._thread, None
             # What still joins the current batch is ahead of the end; a later batch gets its own queue.
-            queue, self._queue = self._queue, SimpleQueue()
+            queue, self._queue = self._queue, fresh
             if thread is not None:
                 queue.put(None)
         if thread is not None:
@@ -152,7 +158,7 @@ class GroupCommit:
         batch = self._batch
         if batch is None:
             if self._thread is None:
-                self._thread = self._begin_thread()
+                self._begin_thread()
             batch = _Batch()
             self._queue.put(batch)
             self._batch = batch
@@ -162,21 +168,21 @@ class GroupCommit:
             batch.full.put(None)
         return batch
 
-    def _begin_thread(self) -> threading.Thread:
-        thread = threading.Thread(
+    def _begin_thread(self) -> None:
+        self._thread = threading.Thread(
             target=self._run, args=(self._queue,), name="promptarena-commit", daemon=True
         )
         try:
-            thread.start()
+            self._thread.start()
         except BaseException as error:
             # Interrupted, it may have begun nevertheless: then it ends, and the next has a queue of its own.
+            self._thread = None
             self._queue.put(None)
             self._queue = SimpleQueue()
             if not isinstance(error, RuntimeError):
                 raise
             # Too many, or the interpreter is on its way out.
             raise StorageError(f"the thread that writes the log could not be begun: {error}.") from error
-        return thread
 
     def _run(self, queue: SimpleQueue[_Batch | None]) -> None:
         while (batch := queue.get()) is not None:
