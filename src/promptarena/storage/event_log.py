@@ -185,7 +185,7 @@ class EventLog(LogReader):
         """The same, for a task to await: `power` waits without holding up the loop.
 
         What is wrong with an event is raised at once. What is for `power` goes to the disk once this turn of
-        the loop has ended or the log is closed, awaited or not. A wait that is cancelled does not take it back.
+        the loop has ended or the log is closed, awaited or not. A cancelled wait does not take it back.
 
         Args:
             checked: an event that comes alone, for `power`, is then encoded when this turn of the loop ends,
