@@ -503,6 +503,21 @@ def test_those_who_come_again_a_little_later_share_the_next_batch_too() -> None:
     assert [len(requests) for requests in disk.requests()] == [1, 20, 20, 20]
 
 
+def test_a_batch_that_stays_smaller_than_the_last_one_is_written_however_quick_the_disk() -> None:
+    commit = GroupCommit(lambda _: None)
+    ended = threading.Event()
+
+    def append() -> None:
+        for at in range(5_000):
+            commit._expected, commit._last_write_s = 2, at * 4e-9
+            commit.append(b"{}\n")
+        ended.set()
+
+    threading.Thread(target=append, daemon=True).start()
+    assert ended.wait(30)
+    commit.close()
+
+
 def test_refused_events_are_told_what_is_wrong_with_them_though_nothing_can_be_written(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -11,8 +11,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Final
 from weakref import WeakSet
 
@@ -29,16 +28,18 @@ _PATIENCE: Final = 0.25
 class _Batch:
     """What goes to the disk together, and who waits for it."""
 
-    __slots__ = ("error", "full", "lines", "pending", "tasks", "waiting")
+    __slots__ = ("error", "gathering", "lines", "pending", "tasks", "waiting")
 
     def __init__(self) -> None:
         self.lines: list[bytes] = []
         self.waiting = 0
         """Threads and tasks."""
         self.tasks: defaultdict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = defaultdict(list)
-        # No `threading.Event`: a signal's handler that closes the log could find it half set.
-        self.full: SimpleQueue[None] = SimpleQueue()
-        """Holds something once all are there who are expected."""
+        # Plain locks: a signal's handler that closes the log could find a `threading.Event` half set, and the
+        # first `get` of a `SimpleQueue` may outlast a short timeout for ever (Python 3.11 to 3.13).
+        self.gathering = threading.Lock()
+        """Held until all are there who are expected."""
+        self.gathering.acquire()
         self.pending = threading.Lock()
         """Held until the batch is settled: threads wait for it."""
         self.pending.acquire()
@@ -164,8 +165,8 @@ class GroupCommit:
             self._batch = batch
         batch.lines.append(lines)
         batch.waiting += waiting
-        if batch.waiting >= self._expected:
-            batch.full.put(None)
+        if batch.waiting >= self._expected and batch.gathering.locked():
+            batch.gathering.release()
         return batch
 
     def _begin_thread(self) -> None:
@@ -204,8 +205,7 @@ class GroupCommit:
         disk to itself and the rest wait for it. The wait is a fraction of what the disk itself takes.
         """
         if batch.waiting < self._expected:
-            with suppress(Empty):
-                batch.full.get(timeout=_PATIENCE * self._last_write_s)
+            batch.gathering.acquire(timeout=_PATIENCE * self._last_write_s)
         with self._lock:
             self._batch = None
             self._expected = batch.waiting
